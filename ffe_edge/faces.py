@@ -1,0 +1,163 @@
+"""Image -> faces, by YuNet where its file is there, else by the Haar cascade that OpenCV 4 carries."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from ffe_edge.config import DetectorSettings
+from ffe_edge.errors import DetectorError
+from ffe_edge.types import FaceDetector, Faces, FloatArray, ImageArray
+
+logger = logging.getLogger(__name__)
+
+YUNET_FILE: Final = "yunet_n_640_640.onnx"
+HAAR_FILE: Final = "haarcascade_frontalface_default.xml"
+GOOD_SIDE_PX: Final = 64.0
+"""Faces of this side and above lose no quality for size."""
+
+
+def models_dir() -> Path:
+    """Where fetched models lie: ``$FFE_MODELS``, else the user's data folder."""
+    if folder := os.environ.get("FFE_MODELS"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "ffe-edge" / "models"
+
+
+def find_yunet(path: Path | None) -> Path | None:
+    """The detector file to use: the one named, else the fetched one, else None.
+
+    Raises:
+        DetectorError: a file was named and is not there.
+    """
+    if path is not None:
+        if not path.is_file():
+            raise DetectorError(f"{path}: no such detector file; give --detector the path of {YUNET_FILE}")
+        return path
+    candidate = models_dir() / YUNET_FILE
+    return candidate if candidate.is_file() else None
+
+
+def load_detector(settings: DetectorSettings) -> FaceDetector:
+    """YuNet, or Haar with a warning.
+
+    Raises:
+        DetectorError: the file is no YuNet, or this OpenCV has no detector at all.
+    """
+    path = find_yunet(settings.path)
+    if path is not None:
+        return YuNet(path, settings)
+    logger.warning(
+        "no YuNet file: faces are found by the older Haar cascade, frontal ones only and without landmarks; "
+        "`ffe-edge models fetch` gets YuNet"
+    )
+    return Haar(settings)
+
+
+class YuNet:
+    """Faces with landmarks.
+
+    Source: Wu et al., YuNet: A Tiny Millisecond-level Face Detector, Machine Intelligence Research 20, 2023.
+    """
+
+    name = "yunet"
+
+    def __init__(self, path: Path, settings: DetectorSettings) -> None:
+        self._settings = settings
+        try:
+            self._net = cv2.FaceDetectorYN.create(str(path), "", (320, 320), settings.confidence, 0.3, 200)
+            self._net.detect(np.zeros((320, 320, 3), np.uint8))
+        except cv2.error as error:
+            raise DetectorError(f"{path}: is not a YuNet detector that OpenCV {cv2.__version__} can run") from error
+
+    def __call__(self, image: ImageArray) -> Faces:
+        """Find faces in (H, W, 3) uint8 BGR."""
+        small, scale = _shrunk(image, self._settings.long_side_px)
+        self._net.setInputSize((small.shape[1], small.shape[0]))
+        try:
+            _, rows = self._net.detect(small)
+        except cv2.error as error:
+            raise DetectorError(f"the YuNet detector failed on an image of {small.shape}: {error.err}") from error
+        if rows is None:
+            return Faces.none()
+        found = np.asarray(rows, np.float32)
+        boxes = np.concatenate([found[:, :2], found[:, :2] + found[:, 2:4]], axis=1)
+        return Faces(boxes / scale, found[:, 14].clip(0, 1), found[:, 4:14].reshape(-1, 5, 2) / scale)
+
+
+class Haar:
+    """Frontal faces without landmarks.
+
+    Source: Viola and Jones, Rapid object detection using a boosted cascade of simple features, CVPR 2001.
+    """
+
+    name = "haar"
+
+    def __init__(self, settings: DetectorSettings) -> None:
+        if not hasattr(cv2, "CascadeClassifier"):
+            raise DetectorError(f"OpenCV {cv2.__version__} has no Haar cascade; run `ffe-edge models fetch` for YuNet")
+        path = next((file for file in _haar_files() if file.is_file()), None)
+        self._cascade = cv2.CascadeClassifier(str(path or ""))
+        if self._cascade.empty():
+            raise DetectorError(f"{HAAR_FILE} was not found beside OpenCV; run `ffe-edge models fetch` for YuNet")
+        self._settings = settings
+
+    def __call__(self, image: ImageArray) -> Faces:
+        """Find faces in (H, W, 3) uint8 BGR. The cascade's level weight w is told as confidence w / (w + 2)."""
+        small, scale = _shrunk(image, self._settings.long_side_px)
+        grey = cv2.equalizeHist(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY))
+        boxes, _, weights = self._cascade.detectMultiScale3(
+            grey, scaleFactor=1.1, minNeighbors=5, minSize=(32, 32), outputRejectLevels=True
+        )
+        if len(boxes) == 0:
+            return Faces(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), None)
+        corners = np.asarray(boxes, np.float32)
+        corners[:, 2:] += corners[:, :2]
+        weight = np.maximum(np.asarray(weights, np.float32).reshape(-1), 0)
+        return Faces(corners / scale, weight / (weight + 2), None)
+
+
+def quality(faces: Faces) -> FloatArray:
+    """How far each face can be trusted.
+
+    The product of the detector's confidence, of the size (side / 64 px, at most 1) and, where there are landmarks, of
+    how frontal it is: 1 with the nose midway between the eyes, 0 with the nose below an eye.
+
+    Returns:
+        (N,) float32 in [0, 1].
+    """
+    side = (faces.xyxy[:, 2:] - faces.xyxy[:, :2]).min(axis=1, initial=np.inf)
+    value = faces.confidence * np.clip(side / GOOD_SIDE_PX, 0, 1)
+    if faces.landmarks is not None:
+        value = value * _frontality(faces.landmarks)
+    return np.asarray(value, np.float32)
+
+
+def _frontality(landmarks: FloatArray) -> FloatArray:
+    left, right, nose = landmarks[:, 0], landmarks[:, 1], landmarks[:, 2]
+    between = right - left
+    along = ((nose - left) * between).sum(axis=1) / np.maximum((between * between).sum(axis=1), 1e-6)
+    return np.asarray(1 - np.clip(2 * np.abs(along - 0.5), 0, 1) ** 2, np.float32)
+
+
+def _shrunk(image: ImageArray, long_side_px: int) -> tuple[ImageArray, float]:
+    """The image with at most this long side, and by what it was scaled."""
+    scale = long_side_px / max(image.shape[:2])
+    if scale >= 1:
+        return image, 1.0
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8), scale
+
+
+def _haar_files() -> Iterator[Path]:
+    """OpenCV's wheel first, then where Debian and JetPack put the cascades."""
+    if hasattr(cv2, "data"):
+        yield Path(cv2.data.haarcascades) / HAAR_FILE
+    for folder in ("/usr/share/opencv4/haarcascades", "/usr/local/share/opencv4/haarcascades"):
+        yield Path(folder) / HAAR_FILE

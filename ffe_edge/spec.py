@@ -1,0 +1,71 @@
+"""What a model file needs to be used, carried inside the ONNX itself (``metadata_props``)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ffe_edge.errors import ModelError
+
+SPEC_KEY = "ffe_model_spec"
+"""Key of the JSON in the ONNX's ``metadata_props``."""
+SPEC_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A model's labels, input and history. The graph itself normalises, applies the temperature and the softmax."""
+
+    name: str
+    labels: tuple[str, ...]
+    """(K,) in the order of the output ``probs``."""
+    size_px: int = 112
+    """Side of the square crop, aligned to the ArcFace template."""
+    colour: str = "BGR"
+    """Colour order of the crops that the graph takes."""
+    mean: tuple[float, ...] = (127.5,)
+    """Subtracted inside the graph, in grey levels: for reading, never applied again."""
+    std: tuple[float, ...] = (127.5,)
+    """Divided by inside the graph."""
+    temperature: float = 1.0
+    """Divides the logits inside the graph."""
+    precision: str = "fp32"
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    """Held-out results, each with n and its 95 % interval."""
+    data: tuple[str, ...] = ()
+    """What it was trained on, with terms."""
+    recipe: str = ""
+    commit: str = ""
+    version: int = SPEC_VERSION
+
+    def __post_init__(self) -> None:
+        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"a model needs two or more different labels, not {list(self.labels)}")
+        if self.size_px < 16 or self.temperature <= 0:
+            raise ValueError(f"size_px {self.size_px} or temperature {self.temperature} is out of range")
+
+    def to_json(self) -> str:
+        """JSON text for ``metadata_props[SPEC_KEY]``."""
+        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> ModelSpec:
+        """Read a spec that came with a model file.
+
+        Args:
+            text: the JSON.
+            where: the file, for the error message.
+
+        Raises:
+            ModelError: the text is no spec of this version.
+        """
+        try:
+            values = json.loads(text)
+            if values.get("version") != SPEC_VERSION:
+                raise ModelError(f"{where}: its spec has version {values.get('version')}, this program reads {SPEC_VERSION}")
+            tuples = {key: tuple(values[key]) for key in ("labels", "mean", "std", "data") if key in values}
+            return cls(**{**values, **tuples})
+        except (json.JSONDecodeError, AttributeError, TypeError, ValueError) as error:
+            raise ModelError(f"{where}: its model spec cannot be read ({error}); export it again") from error

@@ -1,0 +1,148 @@
+"""Values that pass between the steps, and the seams where a step can be exchanged.
+
+Shape letters, used in every docstring: B batch, N faces, K classes, D embedding size, H height, W width, C channels.
+Images are ``uint8``, BGR, row-major, origin at the top left; boxes are ``xyxy`` in pixels; times are seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+ImageArray = npt.NDArray[np.uint8]
+FloatArray = npt.NDArray[np.float32]
+
+Change = Literal["start", "change", "end"]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture of a camera, with its time."""
+
+    image: ImageArray
+    """(H, W, 3) uint8 BGR."""
+    index: int
+    """Number of the frame since the source was opened, from 0."""
+    seconds: float
+    """Monotonic clock of a live source, position of a file: for durations."""
+    captured_at: datetime
+    """UTC, for the wire."""
+    truth: str | None = None
+    """The emotion a rendered person was told to show; None for every real camera."""
+
+    def __post_init__(self) -> None:
+        if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
+            raise ValueError(f"a frame's image must be (H, W, 3) uint8, not {self.image.shape} {self.image.dtype}")
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """The faces of one frame, as parallel arrays. N = 0 is normal: nobody is there."""
+
+    xyxy: FloatArray
+    """(N, 4) float32, pixels."""
+    confidence: FloatArray
+    """(N,) float32 in [0, 1], of the detector."""
+    landmarks: FloatArray | None
+    """(N, 5, 2) float32, pixels, or None when the detector gives none. Order of the ArcFace template:
+    image-left eye, image-right eye, nose tip, image-left and image-right corner of the mouth."""
+
+    def __post_init__(self) -> None:
+        count = len(self.confidence)
+        if self.xyxy.shape != (count, 4) or self.confidence.shape != (count,):
+            raise ValueError(f"boxes {self.xyxy.shape} do not fit confidences {self.confidence.shape}")
+        if self.landmarks is not None and self.landmarks.shape != (count, 5, 2):
+            raise ValueError(f"landmarks {self.landmarks.shape} do not fit {count} faces")
+
+    def __len__(self) -> int:
+        return len(self.confidence)
+
+    @classmethod
+    def none(cls) -> Faces:
+        """An empty room."""
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One person over time, as far as this camera can tell."""
+
+    track_id: int
+    """Unique within one run of one camera."""
+    xyxy: FloatArray
+    """(4,) float32, pixels."""
+    probs: FloatArray
+    """(K,) float32, smoothed over time, sums to 1."""
+    quality: float
+    """How far the face can be trusted, in [0, 1]: size, detector confidence, turned away."""
+    frames: int
+    """Frames in which the face was seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionEvent:
+    """A change that a carer could care about: what happened, not yet how it is told."""
+
+    change: Change
+    """``start`` a person's first settled emotion, ``change`` another one, ``end`` the person has left."""
+    track_id: int
+    emotion: str
+    """A label of the model, or ``uncertain``."""
+    previous: str | None
+    """The emotion before, None at the start."""
+    held_seconds: float
+    """How long ``previous`` lasted; 0 at the start."""
+    confidence: float
+    """Probability of ``emotion``; of the likeliest class when uncertain."""
+    probs: tuple[float, ...]
+    """(K,) smoothed probabilities in the order of the model's labels."""
+    xyxy: tuple[float, float, float, float]
+    quality: float
+    seconds: float
+    """Clock of the frame that settled it."""
+    captured_at: datetime
+    """UTC time of the frame that settled it."""
+
+
+class FrameSource(Protocol):
+    """A camera or a file. Iterating ends when a file ends or after ``close``."""
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def close(self) -> None:
+        """Release the device; a blocked iteration ends soon after. May be called from another thread."""
+        ...
+
+
+class FaceDetector(Protocol):
+    """image (H, W, 3) uint8 BGR -> Faces."""
+
+    name: str
+
+    def __call__(self, image: ImageArray) -> Faces: ...
+
+
+class Runner(Protocol):
+    """Crops (B, H, W, 3) uint8 BGR -> probs (B, K) float32."""
+
+    backend: str
+    precision: str
+
+    def __call__(self, crops: ImageArray) -> FloatArray: ...
+
+
+class Classifier(Protocol):
+    """image and its faces -> probs (N, K) float32."""
+
+    def __call__(self, image: ImageArray, faces: Faces) -> FloatArray: ...
+
+
+class Tracker(Protocol):
+    """Faces of one frame after the other -> the people in view."""
+
+    def update(self, faces: Faces, probs: FloatArray, seconds: float) -> tuple[Track, ...]: ...

@@ -1,0 +1,1 @@
+"""Training, transfer and evaluation of facial expression networks."""
