@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from ffe_edge.errors import DataError
 from ffe_edge.types import FloatArray
@@ -50,7 +50,7 @@ def fit(network: SmallResNet, train: Samples, val: Samples, recipe: Recipe) -> I
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.learning_rate, total_steps=steps, pct_start=0.1, cycle_momentum=False
     )
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
+    average = AveragedModel(network, avg_fn=_moving_average(recipe.ema), use_buffers=True)
     for number in range(1, recipe.epochs + 1):
         started = time.monotonic()
         losses = []
@@ -74,6 +74,16 @@ def predict(network: nn.Module, crops: npt.NDArray[np.uint8], *, batch: int = 25
             images = torch.from_numpy(crops[start : start + batch]).float().unsqueeze(1)
             rows.append((network(images) + network(images.flip(3))) / 2)
     return np.asarray(torch.cat(rows).float().numpy(), np.float32)
+
+
+def _moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """Exponential average that forgets the first steps quickly: its decay grows from 0.1 to the one given."""
+
+    def average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+        now = min(decay, (1 + int(count)) / (10 + int(count)))
+        return now * averaged + (1 - now) * current
+
+    return average
 
 
 def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
