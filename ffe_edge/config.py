@@ -50,7 +50,7 @@ class CameraSettings(Settings):
     """Asked of V4L2 and CSI cameras; the rate of image folders and ``demo:``."""
     realtime: bool = False
     """Play a file or folder at its own speed instead of as fast as possible."""
-    timeout_seconds: Seconds = 10.0
+    timeout_seconds: float = Field(default=10.0, ge=1, le=3600)
     """A live camera that gives no frame for this long is opened again."""
 
 

@@ -64,7 +64,9 @@ class ModelSpec:
         try:
             values = json.loads(text)
             if values.get("version") != SPEC_VERSION:
-                raise ModelError(f"{where}: its spec has version {values.get('version')}, this program reads {SPEC_VERSION}")
+                raise ModelError(
+                    f"{where}: its spec has version {values.get('version')}, this program reads {SPEC_VERSION}"
+                )
             tuples = {key: tuple(values[key]) for key in ("labels", "mean", "std", "data") if key in values}
             return cls(**{**values, **tuples})
         except (json.JSONDecodeError, AttributeError, TypeError, ValueError) as error:

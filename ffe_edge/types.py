@@ -124,7 +124,9 @@ class FaceDetector(Protocol):
 
     name: str
 
-    def __call__(self, image: ImageArray) -> Faces: ...
+    def __call__(self, image: ImageArray) -> Faces:
+        """Find the faces; none is no error."""
+        ...
 
 
 class Runner(Protocol):
@@ -133,16 +135,22 @@ class Runner(Protocol):
     backend: str
     precision: str
 
-    def __call__(self, crops: ImageArray) -> FloatArray: ...
+    def __call__(self, crops: ImageArray) -> FloatArray:
+        """Probabilities of the crops."""
+        ...
 
 
 class Classifier(Protocol):
     """image and its faces -> probs (N, K) float32."""
 
-    def __call__(self, image: ImageArray, faces: Faces) -> FloatArray: ...
+    def __call__(self, image: ImageArray, faces: Faces) -> FloatArray:
+        """Probabilities of each face."""
+        ...
 
 
 class Tracker(Protocol):
     """Faces of one frame after the other -> the people in view."""
 
-    def update(self, faces: Faces, probs: FloatArray, seconds: float) -> tuple[Track, ...]: ...
+    def update(self, faces: Faces, probs: FloatArray, seconds: float) -> tuple[Track, ...]:
+        """Everybody counted as present after this frame."""
+        ...

@@ -44,11 +44,11 @@ def _light(crop: ImageArray, rng: np.random.Generator) -> ImageArray:
     values = (values - 127.5) * np.exp(rng.normal(0, 0.25)) + 127.5 + rng.normal(0, 20)
     if rng.random() < 0.3:
         ramp = np.linspace(-1, 1, CROP_PX, dtype=np.float32) * rng.normal(0, 30)
-        values += ramp[None, :] if rng.random() < 0.7 else ramp[:, None]
+        values = values + (ramp[None, :] if rng.random() < 0.7 else ramp[:, None])
     if rng.random() < 0.3:
         values += rng.normal(0, rng.uniform(1, 8), values.shape)
     if rng.random() < 0.25:
         height, width = rng.integers(10, 40, 2)
         top, left = rng.integers(0, CROP_PX - height), rng.integers(0, CROP_PX - width)
         values[top : top + height, left : left + width] = rng.uniform(0, 255)
-    return np.clip(values, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(values, 0, 255), np.uint8)

@@ -70,7 +70,9 @@ class Samples:
 def concatenate(parts: Iterable[Samples]) -> Samples:
     """All samples after one another."""
     sets = list(parts)
-    return Samples(**{field.name: np.concatenate([getattr(part, field.name) for part in sets]) for field in fields(Samples)})
+    return Samples(
+        **{field.name: np.concatenate([getattr(part, field.name) for part in sets]) for field in fields(Samples)}
+    )
 
 
 def check_subjects(samples: Samples) -> None:
@@ -83,7 +85,9 @@ def check_subjects(samples: Samples) -> None:
     for source, subject, split in zip(samples.source, samples.subject, samples.split, strict=True):
         person = f"{source}/{subject}"
         if home.setdefault(person, str(split)) != split:
-            raise DataError(f"subject {person} stands in the splits {home[person]} and {split}; a person belongs to one")
+            raise DataError(
+                f"subject {person} stands in the splits {home[person]} and {split}; a person belongs to one"
+            )
 
 
 def one_hot(labels: Iterable[str]) -> FloatArray:
@@ -179,13 +183,15 @@ def _ferplus_crop(data: bytes, detector: FaceDetector) -> ImageArray:
     faces = detector(np.asarray(padded, np.uint8))
     if not len(faces):
         return np.asarray(cv2.resize(grey, (CROP_PX, CROP_PX), interpolation=cv2.INTER_CUBIC), np.uint8)
-    return luminance(align(np.asarray(padded, np.uint8), _largest(faces)))[0]
+    return np.asarray(luminance(align(np.asarray(padded, np.uint8), _largest(faces)))[0], np.uint8)
 
 
 def _largest(faces: Faces) -> Faces:
     best = int(np.argmax((faces.xyxy[:, 2:] - faces.xyxy[:, :2]).prod(axis=1)))
     landmarks = None if faces.landmarks is None else faces.landmarks[best : best + 1]
-    return replace(faces, xyxy=faces.xyxy[best : best + 1], confidence=faces.confidence[best : best + 1], landmarks=landmarks)
+    return replace(
+        faces, xyxy=faces.xyxy[best : best + 1], confidence=faces.confidence[best : best + 1], landmarks=landmarks
+    )
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:
@@ -193,7 +199,9 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
         with path.open(newline="", encoding="utf-8") as file:
             yield from csv.DictReader(file)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); see train/README.md for the data it needs") from error
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror}); see train/README.md for the data it needs"
+        ) from error
 
 
 def save_samples(samples: Samples, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -55,12 +56,14 @@ def expected_calibration_error(probs: FloatArray, truth: IntArray, bins: int = 1
     """ECE of the top class. Source: Guo et al., On calibration of modern neural networks, ICML 2017, eq. 3."""
     confidence, right = probs.max(axis=1), probs.argmax(axis=1) == truth
     place = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [abs(right[place == b].mean() - confidence[place == b].mean()) * (place == b).mean() for b in np.unique(place)]
+    gaps = [
+        abs(right[place == b].mean() - confidence[place == b].mean()) * (place == b).mean() for b in np.unique(place)
+    ]
     return float(sum(gaps))
 
 
 def fit_temperature(logits: FloatArray, truth: IntArray) -> float:
-    """The temperature of least negative log-likelihood on validation data, by golden-section search on its logarithm."""
+    """Temperature of least negative log-likelihood on validation data, by golden-section search on its logarithm."""
 
     def loss(log_temperature: float) -> float:
         probs = softmax(logits, float(np.exp(log_temperature)))
@@ -88,7 +91,7 @@ def bootstrap(
     _, person = np.unique(subject, return_inverse=True)
     order = np.argsort(person, kind="stable")
     starts = np.searchsorted(person[order], np.arange(person.max() + 2))
-    images = [order[begin:end] for begin, end in zip(starts, starts[1:])]
+    images = [order[begin:end] for begin, end in itertools.pairwise(starts)]
     values = []
     for _ in range(draws):
         drawn = rng.integers(0, len(images), len(images))
@@ -124,7 +127,7 @@ def evaluate(probs: FloatArray, samples: Samples) -> dict[str, Any]:
         "macro_f1": _rounded(bootstrap(macro_f1, samples.subject, draws=500)),
         "macro_over": [label for label, has in zip(LABELS, present, strict=True) if has],
         "ece": round(expected_calibration_error(probs, truth), 4),
-        "classes": {LABELS[k]: _class_row(matrix, k, right, samples) for k in np.flatnonzero(present)},
+        "classes": {LABELS[k]: _class_row(matrix, int(k), right, samples) for k in np.flatnonzero(present)},
         "confusion": matrix.tolist(),
     }
 

@@ -44,7 +44,7 @@ def fit(network: SmallResNet, train: Samples, val: Samples, recipe: Recipe) -> I
     """
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
-    network.to(memory_format=torch.channels_last)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     steps = recipe.epochs * (_epoch_size(train, recipe) // recipe.batch)
     optimizer = _optimizer(network, recipe)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -94,9 +94,11 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=0.9, nesterov=True)
 
 
-def _step(network: nn.Module, optimizer: torch.optim.Optimizer, crops: Tensor, targets: Tensor, smoothing: float) -> float:
+def _step(
+    network: nn.Module, optimizer: torch.optim.Optimizer, crops: Tensor, targets: Tensor, smoothing: float
+) -> float:
     network.train()
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=torch.backends.mkldnn.is_available()):
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=_quick_in_bfloat16()):
         logits = network(crops)
     loss = nn.functional.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
     optimizer.zero_grad(set_to_none=True)
@@ -104,6 +106,11 @@ def _step(network: nn.Module, optimizer: torch.optim.Optimizer, crops: Tensor, t
     nn.utils.clip_grad_norm_(network.parameters(), 5.0)
     optimizer.step()
     return float(loss.detach())
+
+
+def _quick_in_bfloat16() -> bool:
+    """Whether the CPU multiplies bfloat16 matrices itself; emulated it would be slower than float32."""
+    return bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def _weight(train: Samples, recipe: Recipe) -> FloatArray:

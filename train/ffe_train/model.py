@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -44,9 +45,11 @@ class SmallResNet(nn.Module):
     def __init__(self, classes: int, widths: Sequence[int] = (32, 64, 128, 192), dropout: float = 0.3) -> None:
         super().__init__()
         first = widths[0]
-        self.stem = nn.Sequential(nn.Conv2d(1, first, 3, 1, 1, bias=False), nn.BatchNorm2d(first), nn.ReLU(inplace=True))
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, first, 3, 1, 1, bias=False), nn.BatchNorm2d(first), nn.ReLU(inplace=True)
+        )
         blocks: list[nn.Module] = [Residual(first, first, 2)]
-        for inputs, outputs in zip(widths, widths[1:]):
+        for inputs, outputs in itertools.pairwise(widths):
             blocks += [Residual(inputs, outputs, 2), Residual(outputs, outputs, 1)]
         self.blocks = nn.Sequential(*blocks)
         self.dropout = nn.Dropout(dropout)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from ffe_edge.emotions import LABELS
 from ffe_edge.errors import DataError
-from ffe_train.data import Samples, check_subjects, concatenate
+from ffe_train.data import Samples, check_subjects
 from ffe_train.fit import Epoch, fit
 from ffe_train.model import SmallResNet
 from ffe_train.recipe import Recipe
@@ -85,7 +85,9 @@ def new_network(recipe: Recipe, folder: Path) -> SmallResNet:
     if recipe.start_from is not None:
         source = folder / f"{recipe.start_from}.safetensors"
         if not source.is_file():
-            raise DataError(f"{recipe.name} starts from stage {recipe.start_from}, but {source} is not there: run it first")
+            raise DataError(
+                f"{recipe.name} starts from stage {recipe.start_from}, but {source} is not there: run it first"
+            )
         network.load_state_dict(load_file(source))
     return network
 

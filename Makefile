@@ -1,0 +1,85 @@
+# `make help` lists what there is. Only Python >= 3.10 and make are needed; the rest is fetched into .venv.
+
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+BOOTSTRAP := bash scripts/bootstrap.sh
+
+# Two releases of PyTorch and torchvision that were built for each other, on every Python from 3.10 on.
+TORCH := torch==2.14.1 torchvision==0.29.1
+
+# The stages of training in their order, and what they learn from: see train/README.md.
+RECIPES := train/recipes/real.toml train/recipes/mixed.toml
+FACES ?= ../shared/data
+DETECTOR ?= ../shared/detector_yunet/yunet_n_640_640.onnx
+CLIPS ?= ../shared/videos/intel_asl_again.mkv
+
+# A container may see more cores than it may use.
+THREADS := $(shell $(BOOTSTRAP) threads)
+export OMP_NUM_THREADS ?= $(THREADS)
+export OPENBLAS_NUM_THREADS ?= $(THREADS)
+# mosquitto lies in /usr/sbin, which is not on everybody's PATH.
+export PATH := $(PATH):/usr/sbin:/sbin
+export PYTHON APT
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test test-all check model bench constraints clean install-demo install-dev packages
+
+help:
+	@echo 'ffe-edge reads facial expressions at the edge. Begin with:'
+	@echo
+	@echo '  make demo          see it work: camera to dashboard, on rendered people; no root, no GPU, no PyTorch'
+	@echo '  make test          install everything, look the code over, run the tests that take seconds'
+	@echo
+	@echo 'Then:'
+	@echo '  make test-all      the tests that take minutes, too'
+	@echo '  make check         only look the code over: ruff and mypy'
+	@echo '  make model         train the model and export it to runs/model.onnx (see train/README.md)'
+	@echo '  make bench         milliseconds per frame and step on this machine (CLIPS=video)'
+	@echo '  make constraints   renew constraints.txt with the newest releases'
+	@echo '  make clean         remove .venv and all that can be made again; runs/ stays'
+	@echo
+	@echo 'More words for the command:   make demo ARGS="--help"        (also: bench, model)'
+	@echo 'More words for pytest:        make test ARGS="-k outbox -x"  (also: test-all)'
+	@echo 'Faces to learn from:                make model FACES=folder DETECTOR=yunet.onnx'
+	@echo 'Another Python for a new .venv:     make test PYTHON=/path/to/python3.12'
+	@echo 'Leave Debian packages alone:        make test APT=no'
+
+demo: install-demo
+	@$(VENV)/bin/ffe-edge demo $(ARGS)
+
+test: install-dev packages check
+	@$(RUN) pytest -m "not slow" $(ARGS)
+
+test-all: install-dev packages check
+	@$(RUN) pytest $(ARGS)
+
+check: install-dev
+	@$(RUN) ruff check --output-format=concise
+	@$(RUN) ruff format --check
+	@$(RUN) mypy
+
+model: install-dev
+	@$(VENV)/bin/ffe-edge train $(RECIPES) --data $(FACES) --detector $(DETECTOR) --out runs --threads $(THREADS) $(ARGS)
+	@$(VENV)/bin/ffe-edge export runs --out runs/model.onnx --card runs/model.md
+
+bench: install-demo
+	@$(VENV)/bin/python benchmarks/pipeline.py $(CLIPS) --detector $(DETECTOR) --also 1280x720 $(ARGS)
+
+constraints:
+	@TORCH="$(TORCH)" $(BOOTSTRAP) constraints
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name .git -prune -o -name runs -prune -o \
+	  -type d \( -name __pycache__ -o -name '*.egg-info' \) -prune -exec rm -rf {} +
+
+install-demo:
+	@$(BOOTSTRAP) install demo
+
+install-dev:
+	@$(BOOTSTRAP) install dev
+
+packages:
+	@$(BOOTSTRAP) packages

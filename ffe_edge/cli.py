@@ -1,0 +1,317 @@
+"""The command line: the one place where settings are read and errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, Final, Optional
+
+import cv2
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.status import Status
+
+from ffe_edge import __version__
+from ffe_edge.config import Config, load_config
+from ffe_edge.errors import FfeError
+
+if TYPE_CHECKING:
+    from ffe_edge.service import Service
+
+EXIT_ERROR: Final = 2
+EPILOG: Final = "Begin with `ffe-edge demo`. A camera: `ffe-edge run --source /dev/video0 --broker mqtt://host:1883`."
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=True,
+    help="Reads facial expressions of elderly people at the edge and tells them over MQTT. "
+    "No picture leaves this machine.",
+    epilog=EPILOG,
+)
+models_app = typer.Typer(
+    no_args_is_help=True, help="Models on this machine: fetch the face detector, look into a model."
+)
+app.add_typer(models_app, name="models")
+
+ConfigOption = Annotated[Optional[Path], typer.Option("--config", help="TOML file with settings; flags win over it.")]
+SourceOption = Annotated[
+    Optional[str],
+    typer.Option(
+        "--source",
+        help="Video file, folder of images, rtsp://…, /dev/video0 or its index, csi://0; demo: is a rendered person.",
+    ),
+]
+ModelOption = Annotated[Optional[Path], typer.Option("--model", help="Exported ONNX model [default: the shipped one].")]
+DetectorOption = Annotated[
+    Optional[Path],
+    typer.Option("--detector", help="YuNet's ONNX [default: the fetched one, else OpenCV's Haar cascade]."),
+]
+BrokerOption = Annotated[Optional[str], typer.Option("--broker", help="mqtt://host:1883 or mqtts://host:8883.")]
+SiteOption = Annotated[Optional[str], typer.Option("--site", help="Name of the home, [a-z0-9-].")]
+NodeOption = Annotated[Optional[str], typer.Option("--node", help="Name of this device, [a-z0-9-].")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
+
+
+def main() -> None:
+    """Run a command; an error of the outside world becomes one line on stderr and exit code 2."""
+    try:
+        app()
+    except FfeError as error:
+        Console(stderr=True, soft_wrap=True).print(f"error: {error}", style="red", markup=False, highlight=False)
+        sys.exit(EXIT_ERROR)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ffe-edge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+@app.command()
+def run(
+    source: SourceOption = None,
+    model: ModelOption = None,
+    broker: BrokerOption = None,
+    config: ConfigOption = None,
+    site: SiteOption = None,
+    node: NodeOption = None,
+    detector: DetectorOption = None,
+    print_events: Annotated[bool, typer.Option("--print", help="Print events as NDJSON; needs no broker.")] = False,
+    realtime: Annotated[Optional[bool], typer.Option(help="Play a file at its own speed.")] = None,
+    verbose: VerboseOption = False,
+) -> None:
+    """Watch a camera or a file and tell emotion events.
+
+    A file ends with exit code 0 after its last event is delivered. SIGTERM or Ctrl-C stops a camera cleanly; events
+    that the broker does not have yet are kept on disk and sent at the next start.
+
+    Example: `ffe-edge run --source rtsp://10.0.0.7/live --broker mqtt://10.0.0.2:1883 --site kiso --node edge-01`
+    """
+    settings = _settings(
+        config, source=source, model=model, broker=broker, site=site, node=node, detector=detector, realtime=realtime
+    )
+    from ffe_edge.service import Service
+
+    with _logging(verbose) as console:
+        service = Service(settings, on_event=_print_event if print_events else None)
+        with _stopping_on_signals(service.stop), _progress(service, console) as tick:
+            service.run(tick)
+
+
+@app.command()
+def demo(
+    source: SourceOption = None,
+    seconds: Annotated[Optional[float], typer.Option(min=1, help="End after this long [default: at Ctrl-C].")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page on 127.0.0.1; 0 takes a free one.")] = 8080,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+    broker: BrokerOption = None,
+    detector: DetectorOption = None,
+    model: ModelOption = None,
+    config: ConfigOption = None,
+    verbose: VerboseOption = False,
+) -> None:
+    """See it work: a rendered elderly person, the whole line, a live page in the browser.
+
+    With no mosquitto installed a small broker in pure Python is started, for trying only. Exit code 0 when events
+    arrived at the page, 1 when none did.
+
+    Example: `ffe-edge demo --source video.mp4 --seconds 60`
+    """
+    from ffe_edge.demo import run_demo
+
+    settings = _settings(config, source=source or "demo:", model=model, broker=broker, detector=detector, realtime=True)
+    with _logging(verbose) as console, ExitStack() as signals:
+        arrived = run_demo(
+            settings,
+            port=port,
+            seconds=seconds,
+            open_browser=browser,
+            show=_shower(console),
+            guard=lambda stop: signals.enter_context(_stopping_on_signals(stop)),
+        )
+    raise typer.Exit(0 if arrived else 1)
+
+
+@app.command()
+def doctor(
+    config: ConfigOption = None,
+    source: SourceOption = None,
+    broker: BrokerOption = None,
+    detector: DetectorOption = None,
+    model: ModelOption = None,
+    json_output: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say what this machine has and lacks, with a remedy for each. Exit code 1 when something needed is missing."""
+    from ffe_edge.doctor import as_json, as_table, examine, exit_code
+
+    findings = examine(_settings(config, source=source, model=model, broker=broker, detector=detector))
+    if json_output:
+        typer.echo(as_json(findings))
+    else:
+        Console().print(as_table(findings))
+    raise typer.Exit(exit_code(findings))
+
+
+@models_app.command("fetch")
+def fetch_models(
+    source: Annotated[
+        Optional[str], typer.Option("--from", help="A path or URL instead of upstream; the SHA-256 is held the same.")
+    ] = None,
+) -> None:
+    """Get the YuNet face detector (Apache-2.0, 0.3 MB) from its upstream repository; its SHA-256 is pinned."""
+    from ffe_edge.fetch import YUNET, fetch
+
+    typer.echo(f"{fetch(YUNET, source)} ({YUNET.licence})")
+
+
+@models_app.command("show")
+def show_model(model: Annotated[Optional[Path], typer.Argument(help="[default: the shipped model]")] = None) -> None:
+    """Print the spec that a model file carries: labels, input, results, data, recipe."""
+    from ffe_edge.engine.onnxruntime_runner import load_model
+
+    typer.echo(load_model(model).spec.to_json())
+
+
+@app.command()
+def train(
+    recipes: Annotated[list[Path], typer.Argument(help="Stages in their order, train/recipes/*.toml.")],
+    data: Annotated[
+        Path, typer.Option(help="Folder with ferplus/, lfw_expressions/ and london/; see train/README.md.")
+    ],
+    detector: Annotated[Path, typer.Option(help="YuNet's ONNX, which aligns FER+.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of caches, checkpoints and results.")] = Path("runs"),
+    threads: Annotated[int, typer.Option(min=1, help="Of torch.")] = 2,
+) -> None:
+    """Train the stages one after the other, then measure the last one on people it has not seen.
+
+    A stage that is done is not run again. Results go to OUT/evaluation.json.
+
+    Example: `ffe-edge train train/recipes/real.toml train/recipes/mixed.toml --data faces --detector yunet.onnx`
+    """
+    _need("torch", "train")
+    from ffe_train.run import train_stages
+
+    with _logging(verbose=False) as console:
+        train_stages(recipes, data=data, detector_path=detector, out=out, threads=threads, console=console)
+
+
+@app.command()
+def export(
+    run_folder: Annotated[Path, typer.Argument(help="Folder that `ffe-edge train` wrote.")] = Path("runs"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="The ONNX file to write.")] = Path("model.onnx"),
+    name: Annotated[str, typer.Option(help="Name in the model's spec.")] = "ffe-small",
+    card: Annotated[Optional[Path], typer.Option(help="Also write the model card here.")] = None,
+) -> None:
+    """Turn a trained stage into one ONNX file that carries its spec, checked against the original."""
+    _need("onnx", "export")
+    from ffe_export.model_file import export_run
+
+    difference = export_run(run_folder, out, name=name, card=card)
+    typer.echo(f"{out}: written; largest difference to torch {difference:.1e}")
+
+
+def _need(module: str, extra: str) -> None:
+    import importlib.util
+
+    if importlib.util.find_spec(module) is None:
+        raise FfeError(f"{module} is not installed, this command needs it: pip install 'ffe-edge[{extra}]'")
+
+
+def _settings(
+    config: Path | None,
+    *,
+    source: str | None = None,
+    model: Path | None = None,
+    broker: str | None = None,
+    site: str | None = None,
+    node: str | None = None,
+    detector: Path | None = None,
+    realtime: bool | None = None,
+) -> Config:
+    overrides: dict[str, Any] = {
+        "site": site,
+        "node": node,
+        "camera": {"source": source, "realtime": realtime},
+        "model": {"path": model},
+        "broker": {"url": broker},
+        "detector": {"path": detector},
+    }
+    return load_config(config, overrides)
+
+
+def _print_event(payload: bytes) -> None:
+    sys.stdout.write(payload.decode() + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def _logging(verbose: bool) -> Iterator[Console]:
+    """Colours on a terminal, plain lines with time and level otherwise; always on stderr."""
+    console = Console(stderr=True)
+    handler: logging.Handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    if console.is_terminal:
+        handler = RichHandler(console=console, show_path=False)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    root = logging.getLogger("ffe_edge")
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG if verbose else logging.INFO)
+    try:
+        yield console
+    finally:
+        root.removeHandler(handler)
+
+
+@contextmanager
+def _stopping_on_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """SIGTERM and SIGINT call ``stop`` in a thread, since a handler must not wait for a lock."""
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        threading.Thread(target=stop, name="stop", daemon=True).start()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _progress(service: Service, console: Console) -> Iterator[Callable[[], None] | None]:
+    """A line that is rewritten on a terminal; nothing where there is none."""
+    if not console.is_terminal:
+        yield None
+        return
+    with console.status("opening …") as status:
+        yield lambda: _show_progress(service, status)
+
+
+def _show_progress(service: Service, status: Status) -> None:
+    done = service.progress
+    status.update(
+        f"{done.frames} frames · {done.people} people in view"
+        f" · broker {service.broker_state} · {service.pending} events waiting"
+    )
+
+
+def _shower(console: Console) -> Callable[[str], None]:
+    return lambda text: console.print(text, highlight=False, soft_wrap=True)

@@ -1,0 +1,211 @@
+"""What the page knows at this moment. Pure: payloads are parsed elsewhere, the clock is passed in.
+
+Times are Unix milliseconds, as the browser wants them. Everything is bounded, whatever a broker delivers.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, MutableMapping
+from dataclasses import asdict, replace
+from typing import Any, TypeVar
+
+from ffe_edge.dashboard.records import Camera, Node, Outage, Person, Told, told, told_gap, told_lost
+from ffe_edge.messages import CameraStatus, EmotionCloudEvent, GapCloudEvent, Status
+
+MAX_EVENTS = 400
+MAX_IDS = 4096
+MAX_PEOPLE = 64
+MAX_PLACES = 256
+"""Nodes, and cameras, that are remembered."""
+MAX_OUTAGES = 64
+CLOCK_SKEW_MS = 2000
+"""An event from further ahead than this has a wrong clock: its arrival counts."""
+
+V = TypeVar("V")
+JsonObject = dict[str, Any]
+
+
+class Board:
+    """Nodes, cameras, the people in view and the last events."""
+
+    def __init__(self) -> None:
+        self._nodes: OrderedDict[str, Node] = OrderedDict()
+        self._cameras: OrderedDict[str, Camera] = OrderedDict()
+        self._people: OrderedDict[str, Person] = OrderedDict()
+        self._order: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        self._ids: OrderedDict[str, None] = OrderedDict()
+        self._events: deque[Told] = deque(maxlen=MAX_EVENTS)
+        self._news: deque[Told] = deque(maxlen=MAX_EVENTS)
+        self._outages: deque[Outage] = deque(maxlen=MAX_OUTAGES)
+        self._broker_connected = False
+        self._broker_since_ms: int | None = None
+        self._blind_until_ms = 0
+        self.event_count = 0
+
+    def set_broker(self, connected: bool, now_ms: int) -> bool:
+        """The connection to the broker has come or gone; False when that is no news.
+
+        What was told in between is not delivered later: who was in view before is only the last that is known.
+        """
+        if connected == self._broker_connected and self._broker_since_ms is not None:
+            return False
+        self._broker_connected = connected
+        self._broker_since_ms = now_ms
+        self._blind_until_ms = now_ms if connected else self._blind_until_ms
+        self._mark_outage("broker", not connected, now_ms)
+        return True
+
+    def set_node(self, name: str, status: Status, now_ms: int) -> bool:
+        """A birth, a will or a clean stop; False for the will of an older session.
+
+        A will that was late sticks as retained message: it is told apart by its session.
+        """
+        known = self._nodes.get(name)
+        if known and status.state != "online" and known.session not in (None, status.session):
+            return False
+        restarted = known is not None and known.session not in (None, status.session)
+        if restarted or status.state == "stopped":
+            self._forget(lambda person: person.camera.startswith(f"{name}/"), now_ms)
+            self._order = OrderedDict(
+                (key, seen) for key, seen in self._order.items() if not key.startswith(f"{name}/")
+            )
+        since_ms = known.since_ms if known and known.state == status.state and not restarted else now_ms
+        _put(self._nodes, name, Node(status.state, status.session, since_ms, now_ms), MAX_PLACES)
+        self._mark_outage(name, status.state != "online", now_ms)
+        return True
+
+    def set_camera(self, name: str, status: CameraStatus, now_ms: int) -> bool:
+        """What a camera does. Privacy forgets who was in view; a broken camera leaves them as last known."""
+        known = self._cameras.get(name)
+        since_ms = known.since_ms if known and known.state == status.state else now_ms
+        _put(self._cameras, name, Camera(status.state, status.reason, since_ms, now_ms), MAX_PLACES)
+        if status.state in ("privacy", "disabled"):
+            self._forget(lambda person: person.camera == name, now_ms)
+        self._mark_outage(name, status.state != "online", now_ms)
+        return True
+
+    def add_event(self, camera: str, event: EmotionCloudEvent | GapCloudEvent, now_ms: int) -> bool:
+        """An event; False when it was told before."""
+        if event.id in self._ids:
+            return False
+        _put(self._ids, event.id, None, MAX_IDS)
+        self.event_count += 1
+        at_ms = int(event.time.timestamp() * 1000)
+        if not event.clocksync or at_ms > now_ms + CLOCK_SKEW_MS:
+            at_ms = now_ms
+        line = told_gap(camera, event, at_ms) if isinstance(event, GapCloudEvent) else told(camera, event, at_ms)
+        self._tell(line)
+        self._node_lives(camera.rpartition("/")[0], now_ms)
+        if self._is_in_order(camera, event) and isinstance(event, EmotionCloudEvent):
+            self._move(line, event, now_ms)
+        return True
+
+    def snapshot(self, now_ms: int) -> JsonObject:
+        """Everything, as a JSON object."""
+        return self.present(now_ms) | {
+            "events": [asdict(line) for line in self._events],
+            "outages": self.outages(),
+        }
+
+    def take_news(self) -> list[JsonObject]:
+        """The lines that are new since the last call, as JSON objects."""
+        news = [asdict(line) for line in self._news]
+        self._news.clear()
+        return news
+
+    def outages(self) -> list[JsonObject]:
+        """The times of which nothing is known, as JSON objects."""
+        return [asdict(outage) for outage in self._outages]
+
+    def present(self, now_ms: int) -> JsonObject:
+        """The moment without its history, as a JSON object."""
+        return {
+            "now_ms": now_ms,
+            "broker": {"connected": self._broker_connected, "since_ms": self._broker_since_ms},
+            "nodes": [{"name": name} | asdict(node) for name, node in sorted(self._nodes.items())],
+            "cameras": [{"name": name} | asdict(camera) for name, camera in sorted(self._cameras.items())],
+            "people": [
+                asdict(person) | {"certain": self._is_certain(person)}
+                for person in sorted(self._people.values(), key=lambda person: (person.camera, person.track))
+            ],
+            "event_count": self.event_count,
+        }
+
+    def _move(self, line: Told, event: EmotionCloudEvent, now_ms: int) -> None:
+        key = f"{line.camera}#{event.data.track}"
+        if line.change == "end":
+            self._people.pop(key, None)
+            return
+        known = self._people.get(key)
+        person = Person(
+            key,
+            line.camera,
+            event.data.track,
+            line.emotion,
+            line.emotion_ja,
+            line.confidence,
+            event.data.probabilities,
+            line.at_ms,
+            known.seen_ms if known else line.at_ms - line.held_ms,
+            now_ms,
+        )
+        _put(self._people, key, person, MAX_PEOPLE)
+
+    def _is_in_order(self, camera: str, event: EmotionCloudEvent | GapCloudEvent) -> bool:
+        """False for history that comes late: it is listed, and moves nobody."""
+        boot_id, sequence = self._order.get(camera, ("", 0))
+        if event.replayed or (boot_id == event.bootid and event.sequence <= sequence):
+            return False
+        _put(self._order, camera, (event.bootid, event.sequence), MAX_PLACES)
+        return True
+
+    def _node_lives(self, name: str, now_ms: int) -> None:
+        """Only a living node tells events: a lost one that does has come back, its birth still on the way."""
+        known = self._nodes.get(name)
+        if known is None:
+            return
+        if known.state == "online":
+            self._nodes[name] = replace(known, heard_ms=now_ms)
+        else:
+            self._nodes[name] = Node("online", None, now_ms, now_ms)
+            self._mark_outage(name, False, now_ms)
+
+    def _is_certain(self, person: Person) -> bool:
+        """Whether somebody can be taken as still there."""
+        node = self._nodes.get(person.camera.rpartition("/")[0])
+        camera = self._cameras.get(person.camera)
+        return (
+            self._broker_connected
+            and person.heard_ms >= self._blind_until_ms
+            and (node is None or node.state == "online")
+            and (camera is None or camera.state == "online")
+        )
+
+    def _forget(self, left: Callable[[Person], bool], now_ms: int) -> None:
+        """Let go of people whose end will not be told."""
+        for key, person in list(self._people.items()):
+            if left(person):
+                del self._people[key]
+                self._tell(told_lost(person, now_ms))
+
+    def _tell(self, line: Told) -> None:
+        self._events.append(line)
+        self._news.append(line)
+
+    def _mark_outage(self, place: str, broken: bool, now_ms: int) -> None:
+        for index, outage in enumerate(self._outages):
+            if outage.place == place and outage.to_ms is None:
+                if not broken:
+                    self._outages[index] = replace(outage, to_ms=now_ms)
+                return
+        if broken:
+            self._outages.append(Outage(place, now_ms, None))
+
+
+def _put(known: MutableMapping[str, V], key: str, value: V, limit: int) -> None:
+    """Set a value as the newest; beyond the limit the oldest is forgotten."""
+    known.pop(key, None)
+    known[key] = value
+    while len(known) > limit:
+        del known[next(iter(known))]

@@ -1,0 +1,90 @@
+"""What the settings lead to outside the machine: the camera and the broker."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from typing import Final
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from ffe_edge.camera import LiveSource, open_source, redacted
+from ffe_edge.config import Config
+from ffe_edge.doctor.finding import Finding, from_error
+from ffe_edge.errors import BrokerError, SourceError
+from ffe_edge.mqtt_endpoint import Endpoint, reason_of
+
+CAMERA_SECONDS: Final = 5.0
+"""For the first frame of a camera."""
+BROKER_SECONDS: Final = 3.0
+"""For each step of a connection."""
+REFUSED_CREDENTIALS: Final = frozenset({"Bad user name or password", "Not authorized", "Bad authentication method"})
+VERSIONS: Final = {"MQTT 5": MQTTProtocolVersion.MQTTv5, "MQTT 3.1.1": MQTTProtocolVersion.MQTTv311}
+
+
+def check_camera(config: Config, seconds: float = CAMERA_SECONDS) -> Finding:
+    """One frame of the configured source."""
+    remedy = "see that it is connected, and that no other program has it open"
+    began = time.monotonic()
+    try:
+        source = open_source(config.camera)
+        timer = threading.Timer(seconds, source.close)
+        timer.start()
+        try:
+            frame = next(iter(source), None)
+        finally:
+            timer.cancel()
+            source.close()
+    except SourceError as error:
+        return from_error("Camera", error, remedy)
+    name = redacted(config.camera.source)
+    if frame is None:
+        reason = source.reason if isinstance(source, LiveSource) and source.reason else "no frame"
+        return Finding("Camera", "missing", f"{name}: {reason} within {seconds:g} s", remedy)
+    height, width = frame.image.shape[:2]
+    took = time.monotonic() - began
+    return Finding("Camera", "ok", f"{name}, {width} x {height}, first frame after {took:.1f} s")
+
+
+def check_broker(config: Config, seconds: float = BROKER_SECONDS) -> Finding:
+    """A connection with the configured credentials, under a client id of its own."""
+    name = "Broker"
+    if config.broker.url is None:
+        return Finding(name, "warning", "none is set: events go nowhere", "set broker.url, or give --broker")
+    try:
+        endpoint = Endpoint.from_settings(config.broker, f"doctor-{secrets.token_hex(4)}")
+    except BrokerError as error:
+        return from_error(name, error, "see the section broker of the settings")
+    said = ""
+    for version in VERSIONS:
+        try:
+            said = _knock(endpoint, version, seconds)
+        except (OSError, ValueError) as error:
+            remedy = "see that it runs, its address, and the firewall between"
+            return Finding(name, "missing", f"{endpoint.url}: {reason_of(error)}", remedy)
+        if said == "Success":
+            return Finding(name, "ok", f"{endpoint.url}, {version}")
+        if said in REFUSED_CREDENTIALS:
+            remedy = "see broker.username and broker.password_file, and the broker's list of users"
+            return Finding(name, "missing", f"{endpoint.url}: refuses the credentials ({said})", remedy)
+    return Finding(name, "missing", f"{endpoint.url}: {said or 'does not answer as a broker'}", "see the broker's log")
+
+
+def _knock(endpoint: Endpoint, version: str, seconds: float) -> str:
+    """The broker's answer to CONNECT in its own words, empty without one."""
+    client = paho.Client(CallbackAPIVersion.VERSION2, endpoint.client_id, protocol=VERSIONS[version])
+    client.connect_timeout = seconds
+    if endpoint.username is not None:
+        client.username_pw_set(endpoint.username, endpoint.password)
+    if endpoint.tls is not None:
+        client.tls_set_context(endpoint.tls)
+    answers: list[str] = []
+    client.on_connect = lambda _client, _data, _flags, reason, _properties: answers.append(str(reason))
+    client.connect(endpoint.host, endpoint.port, keepalive=max(1, round(seconds)))
+    deadline = time.monotonic() + seconds
+    while not answers and time.monotonic() < deadline and client.loop(0.1) == paho.MQTT_ERR_SUCCESS:
+        continue
+    client.disconnect()
+    return answers[0] if answers else ""

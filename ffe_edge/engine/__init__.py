@@ -1,0 +1,1 @@
+"""Runners: what turns crops into probabilities on this machine."""

@@ -1,0 +1,100 @@
+"""Moving entries from the outbox to the broker: in order, a window at a time, forgotten when acknowledged."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from functools import partial
+
+from paho.mqtt.reasoncodes import ReasonCode
+
+from ffe_edge.mqtt_session import Message, Session
+from ffe_edge.outbox import Entry, Outbox
+
+logger = logging.getLogger(__name__)
+
+EVENT_CONTENT_TYPE = "application/cloudevents+json"
+
+
+class Backoff:
+    """Waits that double from one second up to a limit, with jitter, so that many nodes do not come at once."""
+
+    def __init__(self, max_seconds: float) -> None:
+        self._max_seconds = max_seconds
+        self._failures = 0
+
+    def next_seconds(self) -> float:
+        """How long to wait now."""
+        longest = min(self._max_seconds, 2.0 ** min(self._failures, 16))
+        self._failures += 1
+        return longest * random.uniform(0.5, 1.0)
+
+    def reset(self) -> None:
+        """It went well: the next wait is short again."""
+        self._failures = 0
+
+
+class Delivery:
+    """Sends what the outbox holds. All but ``wait`` is for the thread that drives the session."""
+
+    def __init__(self, outbox: Outbox, window: int, backoff: Backoff) -> None:
+        self._outbox = outbox
+        self._window = window
+        self._backoff = backoff
+        self._cursor = 0
+        self._retry_at: float | None = None
+        self._denial = ""
+        self._acknowledged = threading.Condition()
+
+    def begin(self) -> None:
+        """A new connection: whatever has no answer yet is sent again."""
+        self._cursor = 0
+        self._retry_at = None
+
+    def send(self, session: Session) -> None:
+        """Send as many entries as may be on their way.
+
+        Raises:
+            StoreError: the outbox cannot be read.
+        """
+        if self._rests(session):
+            return
+        room = min(session.room, self._window - session.in_flight)
+        for entry in self._outbox.pending(self._cursor, room) if room > 0 else ():
+            message = Message(entry.topic, entry.payload, retain=False, content_type=EVENT_CONTENT_TYPE)
+            session.publish(message, partial(self._answered, entry))
+            self._cursor = entry.sequence
+
+    def wait(self, timeout_seconds: float | None) -> bool:
+        """Whether the outbox is empty, waited for at most that long. For any other thread."""
+        with self._acknowledged:
+            return self._acknowledged.wait_for(lambda: len(self._outbox) == 0, timeout_seconds)
+
+    def _rests(self, session: Session) -> bool:
+        if self._retry_at is None:
+            return False
+        if session.in_flight or time.monotonic() < self._retry_at:
+            return True
+        self.begin()
+        return False
+
+    def _answered(self, entry: Entry, reason: ReasonCode) -> None:
+        if reason.is_failure:
+            self._denied(entry, str(reason))
+            return
+        if self._denial:
+            logger.info("the broker takes events again")
+            self._denial = ""
+            self._backoff.reset()
+        self._outbox.acknowledge(entry.sequence)
+        with self._acknowledged:
+            self._acknowledged.notify_all()
+
+    def _denied(self, entry: Entry, reason: str) -> None:
+        if self._retry_at is None:
+            self._retry_at = time.monotonic() + self._backoff.next_seconds()
+        if reason != self._denial:
+            logger.error("the broker denies %s (%s): events are kept; check its access rules", entry.topic, reason)
+            self._denial = reason

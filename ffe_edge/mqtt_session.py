@@ -1,0 +1,208 @@
+"""One connection to an MQTT broker, from CONNECT to the end, driven by the one thread that owns it.
+
+Source: OASIS, MQTT Version 5.0, 2019. Messages are QoS 1. The state of delivery is the outbox's, never the session's:
+the session outlives a connection only so that a quick reconnect keeps the broker from publishing the will (3.1.3.2.2).
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from ffe_edge.mqtt_endpoint import Endpoint, reason_of
+
+CONNECT_SECONDS = 5.0
+"""For TCP, then again for TLS."""
+CONNACK_SECONDS = 3.0
+"""For the broker's answer to CONNECT. amqtt, which knows MQTT 3.1.1 only, is silent when asked for MQTT 5."""
+SESSION_EXPIRY_SECONDS = 60
+WILL_DELAY_SECONDS = 2
+UNSUPPORTED_PROTOCOL = 132
+SESSION_TAKEN_OVER = 142
+BUSY = frozenset({136, 137, 151, 159})
+"""CONNACK reasons that pass by themselves: server unavailable or busy, quota or connection rate exceeded."""
+
+MqttVersion = Literal["MQTT 5", "MQTT 3.1.1"]
+Answer = Literal["accepted", "refused", "unsupported", "unreachable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is published."""
+
+    topic: str
+    payload: bytes
+    retain: bool = True
+    content_type: str = "application/json"
+    expiry_seconds: int | None = None
+
+
+class Session:
+    """A connection: ``open`` it, then ``publish`` and ``pump`` while it is ``alive``."""
+
+    def __init__(self, endpoint: Endpoint, version: MqttVersion, will: Message, waker: socket.socket) -> None:
+        self.version: MqttVersion = version
+        self.reason = ""
+        """Why it was not accepted or has ended."""
+        self._endpoint = endpoint
+        self._waker = waker
+        self._receive_maximum = 65_535
+        self._connack: ReasonCode | None = None
+        self._unanswered: dict[int, Callable[[ReasonCode], None]] = {}
+        self._client = self._new_client(will)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the connection stands, as far as this end knows."""
+        return self._client.socket() is not None
+
+    @property
+    def room(self) -> int:
+        """Messages that the broker would still take."""
+        return self._receive_maximum - self.in_flight
+
+    @property
+    def in_flight(self) -> int:
+        """Messages without an answer."""
+        return len(self._unanswered)
+
+    def open(self) -> Answer:
+        """Connect and wait for the broker's answer."""
+        try:
+            self._connect()
+        except (OSError, ValueError) as error:
+            self.reason = reason_of(error)
+            return "refused" if isinstance(error, ssl.SSLError) else "unreachable"
+        deadline = time.monotonic() + CONNACK_SECONDS
+        while self._connack is None and self.alive and time.monotonic() < deadline:
+            self.pump(0.2)
+        return self._answer()
+
+    def publish(self, message: Message, answered: Callable[[ReasonCode], None]) -> None:
+        """Send a message; ``answered`` is called from ``pump`` with the broker's reason code."""
+        properties = self._properties(PacketTypes.PUBLISH, ContentType=message.content_type, PayloadFormatIndicator=1)
+        if properties is not None and message.expiry_seconds is not None:
+            properties.MessageExpiryInterval = message.expiry_seconds
+        sent = self._client.publish(message.topic, message.payload, 1, message.retain, properties)
+        self._unanswered[sent.mid] = answered
+
+    def pump(self, seconds: float) -> None:
+        """Do what the network asks for; returns after ``seconds``, or sooner when something came or ``waker`` did."""
+        connection = self._client.socket()
+        if connection is None:
+            return
+        buffered = isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
+        with selectors.PollSelector() as selector:
+            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._client.want_write() else 0)
+            selector.register(connection, wanted)
+            selector.register(self._waker, selectors.EVENT_READ)
+            ready = {key.fileobj: events for key, events in selector.select(0 if buffered else seconds)}
+        if self._waker in ready:
+            self._waker.recv(4096)
+        if buffered or ready.get(connection, 0) & selectors.EVENT_READ:
+            self._client.loop_read()
+        if ready.get(connection, 0) & selectors.EVENT_WRITE:
+            self._client.loop_write()
+        self._client.loop_misc()
+
+    def settle(self, deadline: float) -> None:
+        """Wait for the answers to what was sent, until the monotonic clock shows ``deadline``."""
+        while self.alive and self.in_flight and (left := deadline - time.monotonic()) > 0:
+            self.pump(min(left, 0.2))
+
+    def disconnect(self, deadline: float) -> None:
+        """Take leave: the broker drops the will."""
+        self._client.disconnect()
+        while self.alive and (left := deadline - time.monotonic()) > 0:
+            self.pump(min(left, 0.2))
+
+    def close(self) -> None:
+        """Hang up; where ``disconnect`` did not come first, the broker will publish the will."""
+        if (connection := self._client.socket()) is not None:
+            connection.close()
+
+    def _new_client(self, will: Message) -> paho.Client:
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            self._endpoint.client_id,
+            clean_session=None if self.version == "MQTT 5" else True,
+            protocol=MQTTProtocolVersion.MQTTv5 if self.version == "MQTT 5" else MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=False,
+        )
+        properties = self._properties(
+            PacketTypes.WILLMESSAGE, ContentType=will.content_type, WillDelayInterval=WILL_DELAY_SECONDS
+        )
+        client.will_set(will.topic, will.payload, 1, will.retain, properties)
+        client.username_pw_set(self._endpoint.username, self._endpoint.password)
+        if self._endpoint.tls is not None:
+            client.tls_set_context(self._endpoint.tls)
+        client.connect_timeout = CONNECT_SECONDS
+        client.max_inflight_messages_set(65_535)  # the window is ours to keep
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        return client
+
+    def _connect(self) -> None:
+        self._client.connect(
+            self._endpoint.host,
+            self._endpoint.port,
+            self._endpoint.keepalive_seconds,
+            clean_start=False if self.version == "MQTT 5" else paho.MQTT_CLEAN_START_FIRST_ONLY,
+            properties=self._properties(PacketTypes.CONNECT, SessionExpiryInterval=SESSION_EXPIRY_SECONDS),
+        )
+
+    def _answer(self) -> Answer:
+        if self._connack is None:
+            self.reason = "it does not answer" if self.alive else "it closed the connection without an answer"
+            return "unsupported" if self.version == "MQTT 5" else "unreachable"
+        if not self._connack.is_failure:
+            return "accepted"
+        self.reason = str(self._connack)
+        if self._connack.value == UNSUPPORTED_PROTOCOL:
+            return "unsupported"
+        return "unreachable" if self._connack.value in BUSY else "refused"
+
+    def _properties(self, packet: int, **values: object) -> Properties | None:
+        if self.version != "MQTT 5":
+            return None
+        properties = Properties(packet)  # type: ignore[no-untyped-call]  # paho's
+        for name, value in values.items():
+            setattr(properties, name, value)
+        return properties
+
+    def _on_connect(
+        self, _client: paho.Client, _data: Any, _flags: paho.ConnectFlags, reason: ReasonCode, given: Properties | None
+    ) -> None:
+        self._connack = reason
+        self._receive_maximum = getattr(given, "ReceiveMaximum", self._receive_maximum)
+
+    def _on_disconnect(
+        self,
+        _client: paho.Client,
+        _data: Any,
+        flags: paho.DisconnectFlags,
+        reason: ReasonCode,
+        _given: Properties | None,
+    ) -> None:
+        if reason.value == SESSION_TAKEN_OVER:
+            self.reason = f"another program uses the client id {self._endpoint.client_id}"
+        else:
+            self.reason = str(reason) if flags.is_disconnect_packet_from_server else "the connection was lost"
+
+    def _on_publish(
+        self, _client: paho.Client, _data: Any, mid: int, reason: ReasonCode, _given: Properties | None
+    ) -> None:
+        if (answered := self._unanswered.pop(mid, None)) is not None:
+            answered(reason)

@@ -1,0 +1,156 @@
+"""The outbox's file: locked, opened, and put aside when it is damaged."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ffe_edge.errors import StoreError
+
+logger = logging.getLogger(__name__)
+
+PAGE_BYTES = 4096
+RESERVE_BYTES = 128 * PAGE_BYTES
+"""More than the write-ahead log holds: what SQLite needs to come out of a full disk."""
+SCHEMA = """
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS entry (
+    sequence INTEGER PRIMARY KEY, topic TEXT NOT NULL, payload BLOB NOT NULL,
+    lost_first INTEGER, lost_count INTEGER  -- of a gap; -1: it is not known how many
+);
+CREATE TABLE IF NOT EXISTS counter (id INTEGER PRIMARY KEY CHECK (id = 1), sequence INTEGER NOT NULL);
+INSERT OR IGNORE INTO counter VALUES (1, 0);
+COMMIT;
+"""
+
+
+def lock(path: Path) -> int:
+    """Make this process the only one that uses the outbox at ``path``; closing the descriptor gives it back.
+
+    Raises:
+        StoreError: another process has it, or its folder cannot be used.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be used ({error.strerror}); {REMEDY}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise StoreError(f"{path}: another ffe-edge uses it; stop that one or set another outbox.state_dir") from error
+    return descriptor
+
+
+def connect(path: Path | None, max_bytes: int) -> sqlite3.Connection:
+    """Open or create the database, checked through and through.
+
+    Raises:
+        sqlite3.Error: it cannot be opened, or is damaged (``is_damage``).
+    """
+    database = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+    try:
+        database.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        database.execute("PRAGMA wal_autocheckpoint = 50")
+        database.execute(f"PRAGMA journal_size_limit = {256 * PAGE_BYTES}")
+        database.execute(f"PRAGMA max_page_count = {max_bytes // PAGE_BYTES}")
+        (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+        database.executescript(SCHEMA)
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
+
+
+def reserve(path: Path) -> None:
+    """Hold back the disk space without which a full disk would block even the removal of entries."""
+    try:
+        with _reserve_of(path).open("ab") as file:
+            os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+    except OSError as error:
+        logger.warning("%s: no room for its reserve (%s); free disk space", path, error.strerror)
+
+
+def use_reserve(database: sqlite3.Connection, path: Path) -> None:
+    """Come out of a full disk: empty the write-ahead log into the file, which does not grow from now on.
+
+    Raises:
+        sqlite3.Error: it is not enough.
+        OSError: the reserve cannot be removed.
+    """
+    _reserve_of(path).unlink(missing_ok=True)
+    database.execute("PRAGMA wal_checkpoint").fetchall()
+    (pages,) = database.execute("PRAGMA page_count").fetchone()
+    database.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def _reserve_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.reserve")
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    finally:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file is corrupt or no database.
+
+    Python 3.10 has no error codes; SQLITE_CORRUPT and SQLITE_NOTADB are the ones it maps to the plain class.
+    """
+    return type(error) is sqlite3.DatabaseError
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether the outbox or the disk has no room left."""
+    return isinstance(error, sqlite3.OperationalError) and "full" in str(error)
+
+
+def last_sequence(path: Path) -> int | None:
+    """The last sequence that a damaged outbox handed out, if that part of it can still be read."""
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            (sequence,) = database.execute("SELECT sequence FROM counter").fetchone() or (None,)
+    except sqlite3.Error:
+        return None
+    return sequence if isinstance(sequence, int) and 0 < sequence < 2**62 else None
+
+
+def quarantine(path: Path) -> Path:
+    """Put a damaged outbox aside for a technician; only the last one is kept, for the disk's sake.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    for older in path.parent.glob(f"{path.name}.corrupt-*"):
+        older.unlink()
+    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    aside = path.with_name(f"{path.name}.corrupt-{stamp}")
+    path.rename(aside)
+    for suffix in ("-wal", "-shm"):
+        companion = path.with_name(path.name + suffix)
+        if companion.exists():
+            companion.rename(aside.with_name(aside.name + suffix))
+    return aside
+
+
+REMEDY = "make its folder writable for this user, or set another outbox.state_dir"
+"""What mends most troubles of a file."""

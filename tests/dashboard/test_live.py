@@ -1,0 +1,267 @@
+"""The picture of the moment, from hand-made messages and without a broker."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from dashboard.payloads import CAMERA, SITE, camera, event, probabilities, status
+
+from ffe_edge.dashboard.board import MAX_EVENTS, MAX_PEOPLE
+from ffe_edge.dashboard.follower import MAX_WAITING
+from ffe_edge.dashboard.live import LiveView
+
+EMOTION, STATE, STATUS = f"{CAMERA}/emotion", f"{CAMERA}/state", f"{SITE}/status"
+
+
+class Clock:
+    """Time that stands still until told otherwise."""
+
+    def __init__(self) -> None:
+        self.seconds = time.time()
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def view(clock: Clock) -> LiveView:
+    return LiveView("mqtt://127.0.0.1:1", clock=clock)
+
+
+def people(view: LiveView) -> dict[int, str]:
+    return {person["track"]: person["emotion"] for person in view.snapshot()["people"]}
+
+
+def changes(view: LiveView) -> list[str]:
+    return [line["change"] for line in view.snapshot()["events"]]
+
+
+def set_broker(view: LiveView, connected: bool) -> None:
+    view._change(lambda board, now_ms: board.set_broker(connected, now_ms))
+
+
+def test_start_adds_change_changes_end_removes(view: LiveView) -> None:
+    view.receive(EMOTION, event("start", "joy", sequence=1))
+    assert people(view) == {1: "joy"}
+    view.receive(EMOTION, event("change", "sadness", sequence=2, previous="joy"))
+    assert people(view) == {1: "sadness"}
+    view.receive(EMOTION, event("end", "sadness", sequence=3, previous="sadness"))
+    assert people(view) == {}
+    assert changes(view) == ["start", "change", "end"]
+
+
+def test_a_change_of_somebody_unknown_adds_the_person_with_the_time_it_was_held(view: LiveView, clock: Clock) -> None:
+    view.receive(EMOTION, event("change", "joy", at=clock.seconds, previous="neutral", held_seconds=30.0))
+    [person] = view.snapshot()["people"]
+    assert person["since_ms"] - person["seen_ms"] == 30_000
+
+
+def test_people_of_two_cameras_with_the_same_track_are_two(view: LiveView) -> None:
+    view.receive(EMOTION, event("start", "joy"))
+    view.receive(f"{SITE}/camera/hall/emotion", event("start", "fear"))
+    assert [person["person"] for person in view.snapshot()["people"]] == [
+        "kiso/edge-01/day-room#1",
+        "kiso/edge-01/hall#1",
+    ]
+
+
+def test_a_second_delivery_vanishes(view: LiveView) -> None:
+    payload = event("start", "joy")
+    for _ in range(3):
+        view.receive(EMOTION, payload)
+    assert view.snapshot()["event_count"] == len(view.snapshot()["events"]) == 1
+
+
+def test_a_late_event_is_listed_and_moves_nobody(view: LiveView) -> None:
+    view.receive(EMOTION, event("start", "joy", sequence=5))
+    view.receive(EMOTION, event("end", "joy", sequence=6))
+    view.receive(EMOTION, event("change", "fear", sequence=4))
+    assert people(view) == {}
+    assert len(changes(view)) == 3
+
+
+def test_an_event_of_a_wrong_clock_counts_when_it_arrives(view: LiveView, clock: Clock) -> None:
+    view.receive(EMOTION, event(at=clock.seconds + 3600))
+    assert view.snapshot()["events"][0]["at_ms"] == int(clock.seconds * 1000)
+
+
+def test_the_will_of_an_older_session_is_ignored(view: LiveView) -> None:
+    view.receive(STATUS, status("online", "new"))
+    view.receive(STATUS, status("lost", "old"))
+    assert view.snapshot()["nodes"][0]["state"] == "online"
+    view.receive(STATUS, status("lost", "new"))
+    assert view.snapshot()["nodes"][0]["state"] == "lost"
+
+
+def test_a_late_will_that_stuck_is_overruled_by_an_event(view: LiveView) -> None:
+    view.receive(STATUS, status("lost", "old"))
+    view.receive(EMOTION, event())
+    assert view.snapshot()["nodes"][0]["state"] == "online"
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        pytest.param(STATUS, status("lost"), id="node-lost"),
+        pytest.param(STATE, camera("stalled", "no frame"), id="camera-stalled"),
+        pytest.param(STATE, camera("offline", "no route"), id="camera-offline"),
+    ],
+)
+def test_behind_a_broken_device_people_are_only_last_known(view: LiveView, topic: str, payload: bytes) -> None:
+    set_broker(view, True)
+    view.receive(STATUS, status())
+    view.receive(STATE, camera())
+    view.receive(EMOTION, event())
+    assert view.snapshot()["people"][0]["certain"]
+    view.receive(topic, payload)
+    assert not view.snapshot()["people"][0]["certain"]
+    assert view.snapshot()["outages"][-1]["to_ms"] is None
+
+
+def test_after_the_broker_was_away_people_are_last_known_until_they_are_heard_of(view: LiveView, clock: Clock) -> None:
+    set_broker(view, True)
+    view.receive(EMOTION, event("start", "joy", sequence=1))
+    for connected in (False, True):
+        clock.seconds += 5
+        set_broker(view, connected)
+        assert not view.snapshot()["people"][0]["certain"]
+    view.receive(EMOTION, event("change", "fear", sequence=2))
+    assert view.snapshot()["people"][0]["certain"]
+    assert view.snapshot()["outages"][-1]["to_ms"] == int(clock.seconds * 1000)
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        pytest.param(STATUS, status("stopped"), id="clean-stop"),
+        pytest.param(STATUS, status("online", "s2"), id="new-session"),
+        pytest.param(STATE, camera("privacy"), id="privacy"),
+        pytest.param(STATE, camera("disabled"), id="disabled"),
+    ],
+)
+def test_people_whose_end_will_not_be_told_are_let_go(view: LiveView, topic: str, payload: bytes) -> None:
+    view.receive(STATUS, status())
+    view.receive(EMOTION, event())
+    view.receive(topic, payload)
+    assert people(view) == {}
+    assert changes(view) == ["start", "lost"]
+
+
+def test_a_gap_is_told(view: LiveView) -> None:
+    message = json.loads(event())
+    del message["subject"]
+    message |= {"type": "jp.ffe.gap.v1", "dataschema": "gap-v1.json"}
+    message["data"] = {"first": 1, "last": 4, "count": 4, "reason": "outbox full"}
+    view.receive(EMOTION, json.dumps(message).encode())
+    assert view.snapshot()["events"][0]["change"] == "gap"
+    assert view.snapshot()["events"][0]["lost"] == 4
+
+
+HOSTILE = [
+    pytest.param(b"", id="empty"),
+    pytest.param(b"not json", id="no-json"),
+    pytest.param(b"\xff\xfe\x00", id="no-utf8"),
+    pytest.param(b"null", id="null"),
+    pytest.param(b"[]", id="list"),
+    pytest.param(b"[" * 60_000, id="deep"),
+    pytest.param(b'{"a":' * 10_000, id="deep-object"),
+    pytest.param(b"9" * 60_000, id="long-number"),
+    pytest.param(b"x" * 1_000_000, id="huge"),
+    pytest.param(b'{"state": 1, "session": null, "reason": {}}', id="wrong-types"),
+    pytest.param(b'{"state": "<b>", "session": "s", "reason": ""}', id="unknown-state"),
+    pytest.param(b'{"state": "online", "session": "\\ud800", "reason": "\\ud800"}', id="lone-surrogate"),
+    pytest.param(event(confidence=float("nan")), id="nan"),
+    pytest.param(event(held_seconds=1e999), id="infinity"),
+    pytest.param(event(track=-1), id="negative-track"),
+    pytest.param(event(track=10**400), id="long-track"),
+    pytest.param(event(probabilities={"joy": "much"}), id="text-for-a-number"),
+    pytest.param(event(emotion="x" * 100_000), id="long-text"),
+]
+
+
+@pytest.mark.parametrize("topic", [EMOTION, STATE, STATUS])
+@pytest.mark.parametrize("payload", HOSTILE)
+def test_a_hostile_payload_changes_nothing(view: LiveView, topic: str, payload: bytes) -> None:
+    before = view.snapshot()
+    view.receive(topic, payload)
+    assert view.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        pytest.param("ffe/v1/kiso/edge-01/camera/DAY<b>/emotion", id="html"),
+        pytest.param("ffe/v1/kiso/edge-01/camera//emotion", id="empty-level"),
+        pytest.param("other/v1/kiso/edge-01/camera/day-room/emotion", id="other-root"),
+        pytest.param("ffe/v1/kiso/edge-01/camera/day-room/summary", id="other-kind"),
+        pytest.param("ffe/v1/" + "a" * 33 + "/edge-01/status", id="long-id"),
+    ],
+)
+def test_a_topic_out_of_the_contract_changes_nothing(view: LiveView, topic: str) -> None:
+    before = view.snapshot()
+    view.receive(topic, event())
+    assert view.snapshot() == before
+
+
+def test_a_flood_of_people_nodes_and_events_stays_bounded(view: LiveView) -> None:
+    for number in range(MAX_EVENTS + 200):
+        view.receive(f"ffe/v1/s/n{number}/camera/c/emotion", event(track=number, sequence=number + 1))
+        view.receive(f"ffe/v1/s/n{number}/status", status())
+    snapshot = view.snapshot()
+    assert len(snapshot["people"]) == MAX_PEOPLE
+    assert len(snapshot["events"]) == MAX_EVENTS
+    assert len(snapshot["nodes"]) == 256
+    assert snapshot["event_count"] == MAX_EVENTS + 200
+
+
+def test_a_label_of_another_task_is_shown_as_it_is(view: LiveView) -> None:
+    view.receive(EMOTION, event(emotion="<b>contempt</b>", emotion_ja="軽蔑", probabilities=probabilities("joy", 0.5)))
+    assert view.snapshot()["people"][0]["emotion"] == "<b>contempt</b>"
+
+
+def received(view: LiveView, follower: Any) -> list[tuple[str, dict[str, Any]]]:
+    return [(kind, json.loads(text)) for kind, text in view.take(follower)]
+
+
+def test_a_follower_gets_a_snapshot_then_updates(view: LiveView) -> None:
+    woken: list[None] = []
+    view.receive(EMOTION, event("start", "joy", sequence=1))
+    follower = view.follow(lambda: woken.append(None))
+    view.receive(EMOTION, event("change", "fear", sequence=2))
+    (first, snapshot), (second, update) = received(view, follower)
+    assert (first, second, len(woken)) == ("snapshot", "update", 2)
+    assert [line["emotion"] for line in snapshot["events"]] == ["joy"]
+    assert [line["emotion"] for line in update["events"]] == ["fear"]
+    assert received(view, follower) == []
+
+
+def test_a_slow_follower_gets_a_snapshot_instead_of_a_backlog(view: LiveView) -> None:
+    follower = view.follow(lambda: None)
+    for number in range(3 * MAX_WAITING):
+        view.receive(EMOTION, event(sequence=number + 1))
+    [(kind, snapshot)] = received(view, follower)
+    assert (kind, snapshot["event_count"]) == ("snapshot", 3 * MAX_WAITING)
+
+
+def test_a_follower_that_left_is_forgotten(view: LiveView) -> None:
+    view.unfollow(view.follow(lambda: None))
+    assert view.followers == 0
+
+
+@pytest.mark.parametrize("url", ["http://x", "mqtt://", "mqtt://user:secret@host", "x"])
+def test_a_url_that_names_no_broker_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="broker"):
+        LiveView(url)
+
+
+def test_the_picture_holds_nothing_that_json_cannot_say(view: LiveView) -> None:
+    view.receive(EMOTION, event(held_seconds=1e300))
+    json.dumps(view.snapshot(), allow_nan=False).encode()
