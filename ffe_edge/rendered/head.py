@@ -156,7 +156,7 @@ def _skin(person: Person, canvas: Canvas, rng: np.random.Generator) -> FloatArra
     red += 0.3 * canvas.bump(0.0, 104.0, 12.0, 8.0) + 0.5 * canvas.pair(74.0, 12.0, 8.0, 22.0)
     red += 0.10 * noise(rng, size, 14) + 0.10 * old * noise(rng, size, 40)
     brown = (
-        0.10 * noise(rng, size, 9) + 0.35 * canvas.pair(eye, 8.0, 15.0, 5.0) + 1.35 * canvas.pair(eye, -4.0, 17.0, 9.5)
+        0.10 * noise(rng, size, 9) + 0.35 * canvas.pair(eye, 8.0, 15.0, 5.0) + 1.6 * canvas.pair(eye, -4.0, 17.0, 9.5)
     )
     brown += 0.35 * canvas.pair(15.5, 43.0 + 2.0 * person.shape.nose_length, 2.0, 4.5) + 0.4 * canvas.bump(
         0.0, 50.0, 9.0, 2.2
@@ -167,7 +167,7 @@ def _skin(person: Person, canvas: Canvas, rng: np.random.Generator) -> FloatArra
     albedo *= 1.0 - red[..., None] * np.array([0.20, 0.22, 0.04], np.float32)
     albedo *= np.clip(1.0 - brown[..., None] * np.array([0.42, 0.36, 0.29], np.float32), 0.2, 1.1)
     albedo *= 1.0 - np.clip(holes, 0.0, 1.0)[..., None] * np.array([0.86, 0.84, 0.74], np.float32)
-    albedo *= 1.0 + 0.30 * canvas.pair(40.0, 30.0, 15.0, 13.0)[..., None]
+    albedo *= 1.0 + 0.36 * canvas.pair(40.0, 30.0, 15.0, 13.0)[..., None]
     grain = 1.0 + 0.45 * rng.standard_normal((size, size, 1)).astype(np.float32)
     albedo *= 1.0 - np.clip(beard[..., None] * grain, 0.0, 0.6) * np.array([0.50, 0.55, 0.62], np.float32)
     return brow_hair(person, canvas, np.clip(albedo, 0.005, 1.0), rng)

@@ -44,7 +44,7 @@ def fit(network: SmallResNet, train: Samples, val: Samples, recipe: Recipe) -> I
     """
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(memory_format=torch.channels_last)
     steps = recipe.epochs * (_epoch_size(train, recipe) // recipe.batch)
     optimizer = _optimizer(network, recipe)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -109,8 +109,8 @@ def _step(
 
 
 def _quick_in_bfloat16() -> bool:
-    """Whether the CPU multiplies bfloat16 matrices itself; emulated it would be slower than float32."""
-    return bool(torch.cpu._is_avx512_bf16_supported())
+    """Whether the CPU has wide vectors: without them bfloat16 is emulated, and slower than float32."""
+    return "AVX512" in torch.backends.cpu.get_cpu_capability()
 
 
 def _weight(train: Samples, recipe: Recipe) -> FloatArray:

@@ -57,6 +57,7 @@ def run_stage(recipe: Recipe, samples: Samples, folder: Path, report: Any = None
     train = samples[np.flatnonzero((samples.split == "train") & np.isin(samples.source, recipe.sources))]
     val = samples[np.flatnonzero((samples.split == "val") & np.isin(samples.source, recipe.sources))]
     _check_classes(train, recipe)
+    code = commit()
     network = new_network(recipe, folder)
     history: list[Epoch] = []
     for epoch in fit(network, train, val, recipe):
@@ -66,7 +67,7 @@ def run_stage(recipe: Recipe, samples: Samples, folder: Path, report: Any = None
     record = {
         "recipe": recipe.model_dump(),
         "digest": digest,
-        "commit": commit(),
+        "commit": code,
         "images": {source: int((train.source == source).sum()) for source in recipe.sources},
         "history": [asdict(epoch) for epoch in history],
     }
