@@ -8,7 +8,7 @@ BOOTSTRAP := bash scripts/bootstrap.sh
 TORCH := torch==2.14.1 torchvision==0.29.1
 
 # The stages of training in their order, and what they learn from: see train/README.md.
-RECIPES := train/recipes/real.toml train/recipes/mixed.toml
+RECIPES := train/recipes/small.toml
 FACES ?= ../shared/data
 DETECTOR ?= ../shared/detector_yunet/yunet_n_640_640.onnx
 CLIPS ?= ../shared/videos/intel_asl_again.mkv

@@ -40,6 +40,7 @@ def padded(path: Path) -> ImageArray:
 
 
 def main() -> None:
+    """Print the medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--detector", type=Path, required=True)

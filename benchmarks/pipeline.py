@@ -178,6 +178,7 @@ def table(rows: list[dict[str, object]]) -> Table:
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument("--frames", type=int, default=300, help="of each clip")

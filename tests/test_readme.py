@@ -40,5 +40,7 @@ def test_the_example_settings_are_valid(tmp_path: Path) -> None:
 
 
 def test_every_linked_file_exists() -> None:
-    links = re.findall(r"\]\(([^)#:]+)\)", README) + re.findall(r"`((?:train|ffe_edge)/[\w/.-]+\.(?:md|py|toml))`", README)
+    links = re.findall(r"\]\(([^)#:]+)\)", README) + re.findall(
+        r"`((?:train|ffe_edge)/[\w/.-]+\.(?:md|py|toml))`", README
+    )
     assert [link for link in links if not (ROOT / link).exists()] == []

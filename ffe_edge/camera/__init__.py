@@ -21,7 +21,6 @@ if TYPE_CHECKING:  # the reader process imports this package and has no use for 
 
 __all__ = ["CameraState", "LiveSource", "open_source", "redacted"]
 
-MIN_TIMEOUT_SECONDS: Final = 1.0
 POSSIBLE: Final = (
     "a video file, a folder of images, rtsp://host/path, http://host/path, /dev/video0 or 0, csi://0, demo: or demo:7"
 )
@@ -93,8 +92,6 @@ def _live(
     address: str = "",
     elements: tuple[str, ...] = (),
 ) -> LiveSource:
-    if settings.timeout_seconds < MIN_TIMEOUT_SECONDS:
-        raise SourceError(f"{name}: camera.timeout_seconds must be {MIN_TIMEOUT_SECONDS:g} or more for a live camera")
     order = ReaderOrder(
         kind=kind,
         timeout_seconds=settings.timeout_seconds,

@@ -22,7 +22,9 @@ from e2e.program import ffe_edge
         pytest.param(("run", "--config", "{tmp}/none.toml", "--print"), "none.toml", id="missing-config"),
         pytest.param(("run", "--source", "demo:"), "--broker", id="nowhere-to-tell"),
         pytest.param(("run", "--source", "demo:", "--broker", "http://x"), "mqtt://host:port", id="bad-broker"),
-        pytest.param(("run", "--source", "demo:", "--detector", "{tmp}/text.mp4", "--print"), "YuNet", id="bad-detector"),
+        pytest.param(
+            ("run", "--source", "demo:", "--detector", "{tmp}/text.mp4", "--print"), "YuNet", id="bad-detector"
+        ),
         pytest.param(("run", "--site", "Kiso Home", "--print"), "site", id="bad-site"),
         pytest.param(("demo", "--port", "{port}", "--no-browser"), "--port", id="port-in-use"),
         pytest.param(("models", "fetch", "--from", "{tmp}/text.mp4"), "SHA-256", id="wrong-hash"),

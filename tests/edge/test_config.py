@@ -108,7 +108,7 @@ def test_a_password_in_the_url_is_refused_and_not_repeated(tmp_path: Path) -> No
 
 
 def test_several_faults_are_counted(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"camera\.fps: .* \(and 1 more\)"):
+    with pytest.raises(ConfigError, match=r"camera\.width_px: .* \(and 1 more\)$"):
         load_config(written(tmp_path, "[camera]\nfps = 0\nwidth_px = 1"))
 
 

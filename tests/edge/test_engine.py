@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 from onnx import TensorProto, helper
 
@@ -20,7 +19,7 @@ SIDE = 16
 CHANNELS = ModelSpec("channels", ("blue", "green", "red"), size_px=SIDE)
 
 Node = tuple[str, str, str, dict[str, Any]]
-"""Operator, input, output, attributes."""
+"""Operator, inputs, output, attributes."""
 MEANS: tuple[Node, ...] = (
     ("Cast", "crops", "floats", {"to": TensorProto.FLOAT}),
     ("ReduceMean", "floats", "means", {"axes": [1, 2], "keepdims": 0}),
@@ -38,7 +37,7 @@ def onnx_bytes(
 ) -> bytes:
     """A model whose probabilities are the softmax of the mean blue, green and red."""
     graph = helper.make_graph(
-        [helper.make_node(operator, [given], [result], **kwargs) for operator, given, result, kwargs in nodes],
+        [helper.make_node(operator, given.split(), [result], **kwargs) for operator, given, result, kwargs in nodes],
         "means",
         [helper.make_tensor_value_info("crops", kind, shape)],
         [helper.make_tensor_value_info(nodes[-1][2], output_kind, None)],
@@ -99,8 +98,9 @@ def fixed(values: Sequence[Sequence[float]]) -> tuple[Node, ...]:
 
 
 def failing_at_run() -> tuple[Node, ...]:
-    """A valid graph that cannot be computed: the last axis of six means is not one wide."""
-    return (*MEANS, ("Squeeze13", "means", "probs", {}))
+    """A valid graph that cannot be computed: the six means of two crops do not make seven."""
+    seven = helper.make_tensor("value", TensorProto.INT64, [1], [7])
+    return (*MEANS, ("Constant", "", "shape", {"value": seven}), ("Reshape", "means shape", "probs", {}))
 
 
 REFUSED = [

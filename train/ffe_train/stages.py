@@ -73,7 +73,7 @@ def run_stage(recipe: Recipe, samples: Samples, folder: Path, report: Any = None
     }
     folder.mkdir(parents=True, exist_ok=True)
     temporary = weights.with_suffix(".part")
-    save_file(network.state_dict(), temporary)
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, temporary)
     _put(temporary, weights)
     temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
     _put(temporary, record_path)
