@@ -84,18 +84,19 @@ def warp(image: ImageArray, matrix: FloatArray, size_px: int = CROP_PX) -> Image
     return np.asarray(crop, np.uint8)
 
 
-def align(image: ImageArray, faces: Faces) -> ImageArray:
+def align(image: ImageArray, faces: Faces, size_px: int = CROP_PX) -> ImageArray:
     """Crops of all faces.
 
     Args:
         image: (H, W, 3) uint8 BGR.
         faces: the N faces found in it, by landmarks where there are any, by box otherwise.
+        size_px: side of the crops.
 
     Returns:
-        (N, 112, 112, 3) uint8 BGR.
+        (N, size_px, size_px, 3) uint8 BGR.
     """
-    crops = np.empty((len(faces), CROP_PX, CROP_PX, 3), np.uint8)
+    crops = np.empty((len(faces), size_px, size_px, 3), np.uint8)
     matrices = box_similarity(faces.xyxy) if faces.landmarks is None else similarity(faces.landmarks)
     for crop, matrix in zip(crops, matrices, strict=True):
-        crop[:] = warp(image, matrix)
+        crop[:] = warp(image, matrix, size_px)
     return crops

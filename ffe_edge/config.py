@@ -137,7 +137,7 @@ class Config(Settings):
     tracker: TrackerSettings = TrackerSettings()
     events: EventSettings = EventSettings()
     broker: BrokerSettings = BrokerSettings()
-    outbox: OutboxSettings = OutboxSettings()
+    outbox: OutboxSettings = Field(default_factory=OutboxSettings)
 
     @property
     def source_topic(self) -> str:

@@ -21,6 +21,8 @@ class _Mood:
     candidate: str
     candidate_seconds: float
     candidate_frames: int
+    counted_seconds: float
+    """Clock of the last look that counted."""
 
 
 class Changes:
@@ -67,16 +69,17 @@ class Changes:
         label = self._label(track)
         if mood is None:
             counted = int(track.quality >= self._settings.min_quality)
-            return _Mood(track, None, seconds, label, seconds, counted)
+            return _Mood(track, None, seconds, label, seconds, counted, seconds)
         if track.frames == mood.track.frames or track.quality < self._settings.min_quality:
             return replace(mood, track=track)
         if label != mood.candidate or mood.candidate_frames == 0:
-            return replace(mood, track=track, candidate=label, candidate_seconds=seconds, candidate_frames=1)
-        return replace(mood, track=track, candidate_frames=mood.candidate_frames + 1)
+            mood = replace(mood, candidate=label, candidate_seconds=seconds, candidate_frames=0)
+        return replace(mood, track=track, candidate_frames=mood.candidate_frames + 1, counted_seconds=seconds)
 
     def _is_settled(self, mood: _Mood, seconds: float) -> bool:
         return (
-            mood.candidate != mood.told
+            mood.counted_seconds == seconds
+            and mood.candidate != mood.told
             and mood.candidate_frames >= self._settings.min_frames
             and seconds - mood.candidate_seconds >= self._settings.hold_seconds
         )

@@ -118,7 +118,7 @@ class Haar:
         corners = np.asarray(boxes, np.float32)
         corners[:, 2:] += corners[:, :2]
         weight = np.maximum(np.asarray(weights, np.float32).reshape(-1), 0)
-        return Faces(corners / np.float32(scale), weight / (weight + 2), None)
+        return Faces(np.asarray(corners / scale, np.float32), weight / (weight + 2), None)
 
 
 def _shrunk(image: ImageArray, long_side_px: int) -> tuple[ImageArray, float]:

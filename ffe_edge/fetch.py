@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -60,8 +61,8 @@ def _read(where: str) -> bytes:
             with urllib.request.urlopen(where, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - scheme checked
                 return bytes(answer.read(MAX_BYTES))
         return Path(where).read_bytes()
-    except (OSError, urllib.error.URLError) as error:
-        reason = getattr(error, "reason", None) or error.strerror or error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
         raise ModelError(
             f"{where}: cannot be fetched ({reason}); copy {YUNET_FILE} here by hand and give it with --from PATH"
         ) from error

@@ -75,7 +75,9 @@ class Service:
         self._publisher: Publisher | None = None
         self.pipeline = Pipeline(
             self.stopwatch.timed("detect", detector),
-            self.stopwatch.timed("classify", ExpressionClassifier(model.run, len(model.spec.labels))),
+            self.stopwatch.timed(
+                "classify", ExpressionClassifier(model.run, len(model.spec.labels), model.spec.size_px)
+            ),
             IouTracker(config.tracker),
             Changes(model.spec.labels, config.events),
         )

@@ -41,10 +41,13 @@ class ModelSpec:
     version: int = SPEC_VERSION
 
     def __post_init__(self) -> None:
-        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
+        are_names = all(isinstance(label, str) for label in self.labels)
+        if not are_names or len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise ValueError(f"a model needs two or more different labels, not {list(self.labels)}")
-        if self.size_px < 16 or self.temperature <= 0:
+        if not isinstance(self.size_px, int) or self.size_px < 16 or not 0 < self.temperature < float("inf"):
             raise ValueError(f"size_px {self.size_px} or temperature {self.temperature} is out of range")
+        if self.colour != "BGR":
+            raise ValueError(f"crops are BGR, not {self.colour}; turn the channels round inside the graph")
 
     def to_json(self) -> str:
         """JSON text for ``metadata_props[SPEC_KEY]``."""
@@ -67,7 +70,13 @@ class ModelSpec:
                 raise ModelError(
                     f"{where}: its spec has version {values.get('version')}, this program reads {SPEC_VERSION}"
                 )
-            tuples = {key: tuple(values[key]) for key in ("labels", "mean", "std", "data") if key in values}
+            tuples = {key: _tuple(values[key]) for key in ("labels", "mean", "std", "data") if key in values}
             return cls(**{**values, **tuples})
-        except (json.JSONDecodeError, AttributeError, TypeError, ValueError) as error:
+        except (json.JSONDecodeError, AttributeError, TypeError, ValueError, RecursionError) as error:
             raise ModelError(f"{where}: its model spec cannot be read ({error}); export it again") from error
+
+
+def _tuple(values: object) -> tuple[Any, ...]:
+    if not isinstance(values, list):
+        raise TypeError("labels, mean, std and data are lists")
+    return tuple(values)

@@ -41,6 +41,9 @@ class IouTracker:
             Everybody still counted as present, those out of sight with their last box and probabilities.
         """
         values = quality(faces)
+        self._people = tuple(
+            person for person in self._people if seconds - person.seen_seconds <= self._settings.lost_seconds
+        )
         pairs = dict(_matches(self._people, faces, self._settings.min_iou))
         kept = [
             self._seen(person, faces, probs, values, pairs[index], seconds) if index in pairs else person

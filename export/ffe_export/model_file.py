@@ -33,8 +33,12 @@ def export_run(run_folder: Path, out: Path, *, name: str, card: Path | None = No
     from ffe_train.stages import Stage, load_network
 
     evaluation = _read_json(run_folder / "evaluation.json")
+    if "stage" not in evaluation:
+        raise DataError(f"{run_folder / 'evaluation.json'}: is no record of a run; run `ffe-edge train` first")
     weights = run_folder / "stages" / f"{evaluation['stage']}.safetensors"
     stage = Stage(weights, _read_json(weights.with_suffix(".json")))
+    if not weights.is_file():
+        raise DataError(f"{weights}: is not there; run `ffe-edge train` first")
     spec = _spec(name, evaluation)
     difference = to_onnx(Deployed(load_network(stage), spec.temperature).eval(), spec, out)
     if card:

@@ -33,6 +33,9 @@ def to_onnx(network: Deployed, spec: ModelSpec, path: Path) -> float:
     Raises:
         ModelError: onnx is not installed, or the file says something else than the network.
     """
+    classes = network.network.head.out_features
+    if classes != len(spec.labels):
+        raise ModelError(f"{path}: not written, the network has {classes} classes, its spec {len(spec.labels)} labels")
     data = with_metadata(_graph(network.eval(), spec), {SPEC_KEY: spec.to_json()})
     difference = _largest_difference(network, data, spec)
     if difference > MAX_DIFFERENCE:

@@ -91,16 +91,18 @@ def _session(data: bytes, path: Path, threads: int) -> onnxruntime.InferenceSess
     options.log_severity_level = 4
     try:
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except (RuntimeError, ValueError, *_ort_errors()) as error:
+    except _ort_errors() as error:
         reason = str(error).splitlines()[0][:120]
         raise ModelError(f"{path}: is no ONNX model that ONNX Runtime can load ({reason})") from error
 
 
 def _ort_errors() -> tuple[type[Exception], ...]:
-    """ONNX Runtime's own exceptions, which share no public root."""
+    """What ONNX Runtime raises: its own exceptions share no public root."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state  # noqa: PLC0415 - the names live only there
 
     return (
+        RuntimeError,
+        ValueError,
         state.Fail,
         state.InvalidArgument,
         state.InvalidGraph,
@@ -127,5 +129,5 @@ def _check_output(runner: OrtRunner, spec: ModelSpec, path: Path) -> None:
         probs = runner(crops)
     except _ort_errors() as error:
         raise ModelError(f"{path}: fails on two grey crops ({str(error).splitlines()[0][:120]})") from error
-    if probs.shape != (2, len(spec.labels)) or not np.allclose(probs.sum(axis=1), 1, atol=1e-3):
+    if probs.shape != (2, len(spec.labels)) or (probs < 0).any() or not np.allclose(probs.sum(axis=1), 1, atol=1e-3):
         raise ModelError(f"{path}: gives {probs.shape} that are no probabilities of its {len(spec.labels)} labels")

@@ -124,7 +124,7 @@ def test_nobody_gives_no_crop(nobody: Faces) -> None:
 def test_every_face_gets_its_own_crop_in_order() -> None:
     image = np.zeros((300, 600, 3), np.uint8)
     image[:, 300:] = (10, 120, 240)
-    landmarks = np.stack([TEMPLATE + 50, TEMPLATE + [400, 50]]).astype(np.float32)
+    landmarks = np.stack([TEMPLATE + 50, TEMPLATE + np.array([400, 50], np.float32)])
     crops = align(image, Faces(np.zeros((2, 4), np.float32), np.ones(2, np.float32), landmarks))
     assert crops[0].max() == 0
     np.testing.assert_array_equal(crops[1, 56, 56], (10, 120, 240))

@@ -176,11 +176,6 @@ def test_a_source_that_cannot_be_opened_says_what_to_do(source: str, told: str) 
     assert "secret" not in str(refused.value)
 
 
-def test_a_live_camera_needs_a_timeout() -> None:
-    with pytest.raises(SourceError, match="timeout_seconds"):
-        open_source(CameraSettings(source="rtsp://host/path", timeout_seconds=0))
-
-
 def test_frames_are_given_when_their_time_has_come() -> None:
     closing = RecordedClosing()
     clock = iter([100.0, 100.0, 100.05, 100.5, 100.5])

@@ -24,7 +24,7 @@ class RecordingRunner:
 
 def test_faces_are_aligned_and_classified_in_one_batch() -> None:
     image = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
-    landmarks = np.stack([TEMPLATE + 20, TEMPLATE + [180, 90]]).astype(np.float32)
+    landmarks = np.stack([TEMPLATE + 20, TEMPLATE + np.array([180, 90], np.float32)])
     faces = Faces(np.zeros((2, 4), np.float32), np.ones(2, np.float32), landmarks)
     runner = RecordingRunner()
     probs = ExpressionClassifier(runner, 3)(image, faces)

@@ -6,7 +6,10 @@ import pytest
 
 from ffe_edge.emotions import AFFECT, LABELS, UNCERTAIN, Emotion, affect, japanese
 
-CONTRACT = "joy 喜び, sadness 悲しみ, fear 恐怖, surprise 驚き, anger 怒り, disgust 嫌悪, excitement 興奮, relaxation リラックス, neutral 無感情"
+CONTRACT = (
+    "joy 喜び, sadness 悲しみ, fear 恐怖, surprise 驚き, anger 怒り, disgust 嫌悪, "
+    "excitement 興奮, relaxation リラックス, neutral 無感情"
+)
 
 
 def test_labels_and_names_stand_in_the_order_of_the_contract() -> None:

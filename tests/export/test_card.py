@@ -57,8 +57,12 @@ def card() -> str:
 @pytest.mark.parametrize(
     "row",
     [
-        pytest.param("| lfw 60+ | 350 | 120 | 0.366 (0.333-0.401) | 0.355 (0.321-0.388) | 2 labels | 0.041 |", id="lfw"),
-        pytest.param("| london | 204 | 102 | 0.900 (0.333-0.401) | 0.355 (0.321-0.388) | 2 labels | 0.041 |", id="london"),
+        pytest.param(
+            "| lfw 60+ | 350 | 120 | 0.366 (0.333-0.401) | 0.355 (0.321-0.388) | 2 labels | 0.041 |", id="lfw"
+        ),
+        pytest.param(
+            "| london | 204 | 102 | 0.900 (0.333-0.401) | 0.355 (0.321-0.388) | 2 labels | 0.041 |", id="london"
+        ),
         pytest.param("| ferplus | 3400 | not known | 0.770 (0.333-0.401) |", id="ferplus-knows-no-subjects"),
         pytest.param("| joy | 喜び | 20 | 0.52 | 0.45 (0.36-0.55) | 0.48 |", id="class"),
     ],
@@ -132,7 +136,9 @@ def test_an_unfinished_run_is_told_and_nothing_written(tmp_path: Path, lacking: 
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-@pytest.mark.parametrize("text", [pytest.param("{", id="cut-off"), pytest.param("[]", id="list"), pytest.param("{}", id="empty")])
+@pytest.mark.parametrize(
+    "text", [pytest.param("{", id="cut-off"), pytest.param("[]", id="list"), pytest.param("{}", id="empty")]
+)
 def test_a_record_that_is_none_is_told(tmp_path: Path, text: str) -> None:
     run = finished_run(tmp_path / "run")
     (run / "evaluation.json").write_text(text, encoding="utf-8")

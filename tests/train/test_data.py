@@ -179,9 +179,7 @@ def test_a_ferplus_face_is_aligned_by_its_largest_find_else_the_picture_is_the_c
     np.testing.assert_array_equal(samples.crops[1], np.full((CROP_PX, CROP_PX), 10))
 
 
-@pytest.mark.parametrize(
-    "content", [pytest.param(None, id="missing"), pytest.param(b"no archive", id="no-archive")]
-)
+@pytest.mark.parametrize("content", [pytest.param(None, id="missing"), pytest.param(b"no archive", id="no-archive")])
 def test_a_ferplus_archive_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "ferplus.zip"
     if content is not None:

@@ -18,7 +18,7 @@ def _geometry(crop: ImageArray, rng: np.random.Generator) -> ImageArray:
     """Landmark noise, a detector's looser or tighter box, tilt, mirror."""
     angle = rng.normal(0, 7)
     zoom = float(np.exp(rng.normal(0, 0.08)))
-    matrix = cv2.getRotationMatrix2D((CROP_PX / 2, CROP_PX / 2), angle, zoom)
+    matrix = np.asarray(cv2.getRotationMatrix2D((CROP_PX / 2, CROP_PX / 2), angle, zoom), np.float64)
     matrix[:, 2] += rng.normal(0, 4, 2)
     matrix[0, 1] += rng.normal(0, 0.05)
     if rng.random() < 0.5:

@@ -150,7 +150,7 @@ def read_ferplus(path: Path, detector: FaceDetector, track: Progress) -> Samples
     Source: Barsoum et al., Training deep networks for facial expression recognition with crowd-sourced label
     distribution, ICMI 2016.
     """
-    with zipfile.ZipFile(path) as archive:
+    with _archive(path) as archive:
         rows = [row for row in csv.DictReader(io.TextIOWrapper(archive.open("votes.csv"))) if _majority_is_ours(row)]
         crops = [_ferplus_crop(archive.read(row["path"]), detector) for row in track(rows, "FER+", len(rows))]
     votes = np.zeros((len(rows), len(LABELS)), np.float32)
@@ -167,6 +167,13 @@ def read_ferplus(path: Path, detector: FaceDetector, track: Progress) -> Samples
         np.full(len(rows), "ferplus"),
         np.zeros(len(rows), bool),
     )
+
+
+def _archive(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
 
 
 def _majority_is_ours(row: dict[str, str]) -> bool:

@@ -45,6 +45,8 @@ def fit(network: SmallResNet, train: Samples, val: Samples, recipe: Recipe) -> I
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
     network.to(memory_format=torch.channels_last)
+    if _epoch_size(train, recipe) < recipe.batch:
+        raise DataError(f"{recipe.name}: {len(train)} training images do not fill one batch of {recipe.batch}")
     steps = recipe.epochs * (_epoch_size(train, recipe) // recipe.batch)
     optimizer = _optimizer(network, recipe)
     schedule = torch.optim.lr_scheduler.OneCycleLR(

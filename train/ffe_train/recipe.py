@@ -40,8 +40,8 @@ class Recipe(Section):
     """One stage of training."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
-    sources: tuple[SourceName, ...]
-    weights: dict[SourceName, float]
+    sources: Annotated[tuple[SourceName, ...], Field(min_length=1)]
+    weights: dict[SourceName, Annotated[float, Field(ge=0, allow_inf_nan=False)]]
     """How often an image of each source is drawn in an epoch: 2 means twice."""
     epochs: int = Field(ge=1, le=1000)
     batch: int = Field(default=128, ge=2)
@@ -50,7 +50,7 @@ class Recipe(Section):
     label_smoothing: float = Field(default=0.05, ge=0, lt=1)
     ema: float = Field(default=0.999, ge=0, lt=1)
     """Decay of the averaged weights, which are the result."""
-    widths: tuple[int, ...] = (32, 64, 128, 192)
+    widths: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (32, 64, 128, 192)
     seed: int = 0
     start_from: str | None = None
     """Name of the stage whose weights this one starts from."""
@@ -67,7 +67,7 @@ def load_recipe(path: Path) -> Recipe:
         return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: is not valid TOML: {error}") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors.torch import load_file, save_file
 
 from ffe_edge.emotions import LABELS
@@ -82,6 +83,7 @@ def run_stage(recipe: Recipe, samples: Samples, folder: Path, report: Any = None
 
 def new_network(recipe: Recipe, folder: Path) -> SmallResNet:
     """A network with fresh weights, or with those of the stage that the recipe starts from."""
+    torch.manual_seed(recipe.seed)
     network = SmallResNet(len(LABELS), recipe.widths)
     if recipe.start_from is not None:
         source = folder / f"{recipe.start_from}.safetensors"
@@ -89,7 +91,10 @@ def new_network(recipe: Recipe, folder: Path) -> SmallResNet:
             raise DataError(
                 f"{recipe.name} starts from stage {recipe.start_from}, but {source} is not there: run it first"
             )
-        network.load_state_dict(load_file(source))
+        try:
+            network.load_state_dict(load_file(source))
+        except RuntimeError as error:
+            raise DataError(f"{source}: holds another network than {recipe.name}: widths must agree") from error
     return network
 
 
@@ -125,6 +130,8 @@ def _digest(recipe: Recipe, samples: Samples, folder: Path) -> str:
     digest = hashlib.sha256(recipe.model_dump_json().encode())
     digest.update(samples.crops.tobytes())
     digest.update(samples.targets.tobytes())
+    for names in (samples.split, samples.source):
+        digest.update("\n".join(names.tolist()).encode())
     if recipe.start_from is not None and (folder / f"{recipe.start_from}.safetensors").is_file():
         digest.update((folder / f"{recipe.start_from}.safetensors").read_bytes())
     return digest.hexdigest()
