@@ -86,7 +86,8 @@ class YuNet:
             return Faces.none()
         found = np.asarray(rows, np.float32)
         boxes = np.concatenate([found[:, :2], found[:, :2] + found[:, 2:4]], axis=1)
-        return Faces(boxes / scale, found[:, 14].clip(0, 1), found[:, 4:14].reshape(-1, 5, 2) / scale)
+        landmarks = found[:, 4:14].reshape(-1, 5, 2)
+        return Faces(boxes / np.float32(scale), found[:, 14].clip(0, 1), landmarks / np.float32(scale))
 
 
 class Haar:

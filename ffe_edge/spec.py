@@ -44,7 +44,7 @@ class ModelSpec:
         are_names = all(isinstance(label, str) for label in self.labels)
         if not are_names or len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise ValueError(f"a model needs two or more different labels, not {list(self.labels)}")
-        if not isinstance(self.size_px, int) or self.size_px < 16 or not 0 < self.temperature < float("inf"):
+        if self.size_px != int(self.size_px) or self.size_px < 16 or not 0 < self.temperature < float("inf"):
             raise ValueError(f"size_px {self.size_px} or temperature {self.temperature} is out of range")
         if self.colour != "BGR":
             raise ValueError(f"crops are BGR, not {self.colour}; turn the channels round inside the graph")
