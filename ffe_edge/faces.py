@@ -6,14 +6,15 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from ffe_edge.config import DetectorSettings
 from ffe_edge.errors import DetectorError
-from ffe_edge.types import FaceDetector, Faces, ImageArray
+from ffe_edge.types import FaceDetector, Faces, FloatArray, ImageArray
 
 logger = logging.getLogger(__name__)
 
@@ -85,9 +86,9 @@ class YuNet:
         if rows is None:
             return Faces.none()
         found = np.asarray(rows, np.float32)
-        boxes = np.concatenate([found[:, :2], found[:, :2] + found[:, 2:4]], axis=1)
-        landmarks = found[:, 4:14].reshape(-1, 5, 2)
-        return Faces(boxes / np.float32(scale), found[:, 14].clip(0, 1), landmarks / np.float32(scale))
+        boxes = np.concatenate([found[:, :2], found[:, :2] + found[:, 2:4]], axis=1) / scale
+        landmarks = found[:, 4:14].reshape(-1, 5, 2) / scale
+        return Faces(_float32(boxes), _float32(found[:, 14].clip(0, 1)), _float32(landmarks))
 
 
 class Haar:
@@ -119,7 +120,11 @@ class Haar:
         corners = np.asarray(boxes, np.float32)
         corners[:, 2:] += corners[:, :2]
         weight = np.maximum(np.asarray(weights, np.float32).reshape(-1), 0)
-        return Faces(np.asarray(corners / scale, np.float32), weight / (weight + 2), None)
+        return Faces(_float32(corners / scale), _float32(weight / (weight + 2)), None)
+
+
+def _float32(values: npt.NDArray[Any]) -> FloatArray:
+    return np.asarray(values, np.float32)
 
 
 def _shrunk(image: ImageArray, long_side_px: int) -> tuple[ImageArray, float]:
