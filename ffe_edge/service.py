@@ -43,8 +43,10 @@ HEALTH_SECONDS: Final = 30.0
 HEALTH_EXPIRY_SECONDS: Final = 120
 REPORT_SECONDS: Final = 0.2
 """How often the progress line is told something new."""
-STOP_SECONDS: Final = 4.0
-"""What the broker gets to take the last status; SIGTERM promises five."""
+DRAIN_SECONDS: Final = 1.0
+"""What the broker gets after ``stop`` to take the last events ..."""
+STOP_SECONDS: Final = 3.0
+"""... and then the last status. SIGTERM promises five seconds for everything."""
 
 
 class Service:
@@ -154,10 +156,14 @@ class Service:
             self._outbox.acknowledge(entry.sequence)
 
     def _deliver(self) -> None:
-        """Wait for the broker, for as long as it takes."""
-        waiting = self._publisher
-        while waiting and not self._stopping.is_set() and not waiting.wait_until_delivered(REPORT_SECONDS):
-            continue
+        """Wait for the broker: at a file's end as long as it takes, after ``stop`` a moment if it is there."""
+        if self._publisher is None:
+            return
+        while not self._stopping.is_set():
+            if self._publisher.wait_until_delivered(REPORT_SECONDS):
+                return
+        if self._publisher.state == "connected":
+            self._publisher.wait_until_delivered(DRAIN_SECONDS)
 
     def _close(self) -> None:
         self._stopping.set()

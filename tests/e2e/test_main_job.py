@@ -51,11 +51,13 @@ def test_a_broker_gets_the_same_events_as_stdout(clip: Path, tmp_path: Path) -> 
 def test_the_birth_names_the_detector_and_sigterm_leaves_a_stopped_status(tmp_path: Path) -> None:
     with Mosquitto(tmp_path) as broker, Subscriber(broker, "ffe/v1/#") as subscriber:
         process = started("run", "--source", "demo:", "--broker", broker.url, state=tmp_path)
-        read(subscriber, f"{CAMERA}/state", 2)
+        read(subscriber, f"{CAMERA}/emotion", 1)
         process.send_signal(signal.SIGTERM)
         _, stderr = process.communicate(timeout=30)
+        changes = [event["data"]["change"] for event in read(subscriber, f"{CAMERA}/emotion", 2)]
         birth, last = read(subscriber, STATUS, 2)
     assert process.returncode == 0, stderr
+    assert (changes[0], changes[-1]) == ("start", "end")
     assert (birth["state"], birth["detector"]) == ("online", "haar")
     assert (last["state"], last["session"]) == ("stopped", birth["session"])
 
