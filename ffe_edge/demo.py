@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 ARRIVAL_SECONDS: Final = 3.0
 """What the last event may take from the broker to the page."""
 
-OnService = Callable[[Service, str], None]
-
 
 def run_demo(
     config: Config,
