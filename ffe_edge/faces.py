@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 YUNET_FILE: Final = "yunet_n_640_640.onnx"
 HAAR_FILE: Final = "haarcascade_frontalface_default.xml"
+YUNET_MIN_PX: Final = 64
+"""Two cells of YuNet's coarsest map. With a single row of cells OpenCV 4.14 reads memory that it never wrote, and
+tells faces of confidence 1 in an empty room."""
 
 
 def models_dir() -> Path:
@@ -78,6 +81,7 @@ class YuNet:
     def __call__(self, image: ImageArray) -> Faces:
         """Find faces in (H, W, 3) uint8 BGR."""
         small, scale = _shrunk(image, self._settings.long_side_px)
+        small = _padded(small, YUNET_MIN_PX)
         self._net.setInputSize((small.shape[1], small.shape[0]))
         try:
             _, rows = self._net.detect(small)
@@ -134,6 +138,14 @@ def _shrunk(image: ImageArray, long_side_px: int) -> tuple[ImageArray, float]:
         return image, 1.0
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8), scale
+
+
+def _padded(image: ImageArray, min_side_px: int) -> ImageArray:
+    """The image, with black to its right and below where a side is shorter than that."""
+    height, width = (max(0, min_side_px - side) for side in image.shape[:2])
+    if not height and not width:
+        return image
+    return np.asarray(cv2.copyMakeBorder(image, 0, height, 0, width, cv2.BORDER_CONSTANT), np.uint8)
 
 
 def _haar_files() -> Iterator[Path]:

@@ -64,7 +64,7 @@ def test_a_shrunk_picture_gives_the_boxes_of_the_whole_one(yunet: Path, two_peop
     np.testing.assert_allclose(shrunk.xyxy[order[1]], whole.xyxy[order[0]], atol=tolerance)
 
 
-@pytest.mark.parametrize("shape", [(480, 640, 3), (720, 405, 3), (3, 5, 3)])
+@pytest.mark.parametrize("shape", [(480, 640, 3), (720, 405, 3), (3, 5, 3), (2, 640, 3), (32, 640, 3), (640, 2, 3)])
 def test_an_empty_room_has_no_faces(yunet: Path, shape: tuple[int, ...]) -> None:
     room = np.full(shape, 90, np.uint8)
     by_yunet, by_haar = YuNet(yunet, DetectorSettings())(room), Haar(DetectorSettings())(room)

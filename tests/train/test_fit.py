@@ -37,7 +37,7 @@ def toy(count: int, source: str = "lfw") -> Samples:
 
 def recipe_of(**changes: Any) -> Recipe:
     values = {"name": "toy", "sources": ["lfw"], "weights": {"lfw": 1.0}, "epochs": 1, "batch": 8}
-    return Recipe.model_validate({**values, "learning_rate": 0.05, "widths": (8, 16), **changes})
+    return Recipe.model_validate({**values, "learning_rate": 0.05, "widths": (16, 16), **changes})
 
 
 def new_network(recipe: Recipe) -> SmallResNet:

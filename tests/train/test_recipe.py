@@ -50,6 +50,7 @@ def test_a_recipe_is_read(tmp_path: Path) -> None:
         pytest.param({"weights": "{ london = 1.0 }"}, "weights.london", id="test-set-in-training"),
         pytest.param({"weights": "{ lfw = -1.0 }"}, "weights.lfw", id="negative-weight"),
         pytest.param({"widths": "[]"}, "widths", id="no-width"),
+        pytest.param({"widths": "[8, 32]"}, "widths.0", id="width-that-onednn-cannot-train"),
         pytest.param({"name": "'../toy'"}, "name", id="name-is-a-path"),
         pytest.param({"rendered": "{ images = 8 }"}, "rendered.images", id="fewer-pictures-than-expressions"),
     ],

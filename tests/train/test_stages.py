@@ -34,7 +34,7 @@ def toy(count: int = 36, classes: int = 9, source: str = "lfw") -> Samples:
 
 def recipe_of(name: str = "toy", **changes: Any) -> Recipe:
     values = {"name": name, "sources": ["lfw"], "weights": {}, "epochs": 1, "batch": 8, "learning_rate": 0.05}
-    return Recipe.model_validate({**values, "widths": (4, 8), **changes})
+    return Recipe.model_validate({**values, "widths": (16, 16), **changes})
 
 
 def epochs_of(recipe: Recipe, samples: Samples, folder: Path) -> int:
@@ -109,7 +109,7 @@ def test_a_start_that_is_not_there_is_told(tmp_path: Path) -> None:
 def test_a_start_with_another_network_is_told(tmp_path: Path) -> None:
     run_stage(recipe_of("first"), toy(), tmp_path)
     with pytest.raises(DataError, match="first"):
-        run_stage(recipe_of("second", start_from="first", widths=(8, 8)), toy(), tmp_path)
+        run_stage(recipe_of("second", start_from="first", widths=(16, 32)), toy(), tmp_path)
 
 
 def test_a_class_without_an_image_is_named(tmp_path: Path) -> None:

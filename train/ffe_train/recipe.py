@@ -50,7 +50,9 @@ class Recipe(Section):
     label_smoothing: float = Field(default=0.05, ge=0, lt=1)
     ema: float = Field(default=0.999, ge=0, lt=1)
     """Decay of the averaged weights, which are the result."""
-    widths: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (32, 64, 128, 192)
+    widths: Annotated[tuple[Annotated[int, Field(ge=16)], ...], Field(min_length=1)] = (32, 64, 128, 192)
+    """Channels of each resolution. On CPUs oneDNN hangs or writes beyond its memory in the gradient of a strided
+    1x1 convolution over fewer than 16 channels. Source: uxlfoundation/oneDNN, issue 6035."""
     seed: int = 0
     start_from: str | None = None
     """Name of the stage whose weights this one starts from."""
