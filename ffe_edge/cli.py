@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -19,6 +20,7 @@ from rich.logging import RichHandler
 from rich.status import Status
 
 from ffe_edge import __version__
+from ffe_edge.camera.order import FFMPEG_LEVEL
 from ffe_edge.config import Config, load_config
 from ffe_edge.errors import FfeError
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from ffe_edge.service import Service
 
 EXIT_ERROR: Final = 2
+FFMPEG_QUIET: Final = "-8"
+"""What a broken file is called stands in our own error, not in FFmpeg's chatter before it."""
 EPILOG: Final = "Begin with `ffe-edge demo`. A camera: `ffe-edge run --source /dev/video0 --broker mqtt://host:1883`."
 
 app = typer.Typer(
@@ -271,6 +275,7 @@ def _logging(verbose: bool) -> Iterator[Console]:
     if console.is_terminal:
         handler = RichHandler(console=console, show_path=False)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    os.environ.setdefault(FFMPEG_LEVEL, FFMPEG_QUIET)
     root = logging.getLogger("ffe_edge")
     root.addHandler(handler)
     root.setLevel(logging.DEBUG if verbose else logging.INFO)

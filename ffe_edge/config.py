@@ -207,6 +207,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _one_line(error: ValidationError, where: str) -> str:
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
-    reason = "unknown key; see the keys in README.md" if first["type"] == "extra_forbidden" else first["msg"]
+    unknown = first["type"] == "extra_forbidden"
+    reason = "unknown key; see the keys in README.md" if unknown else first["msg"].removeprefix("Value error, ")
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return f"{where}: {key}: {reason}{more}"

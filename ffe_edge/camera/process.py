@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from ffe_edge.camera.address import redacted
-from ffe_edge.camera.order import ReaderOrder
+from ffe_edge.camera.order import FFMPEG_LEVEL, ReaderOrder
 
 LEAVE_SECONDS: Final = 0.4
 """A reader that is told to end has this long to release its camera."""
@@ -39,7 +39,7 @@ class ReaderProcess:
                 stderr=writer,  # non-blocking: a decoder that complains for days must not come to a halt
                 pass_fds=(order.memory_fd, order.wake_fd),
                 cwd="/",
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, map(os.path.abspath, sys.path)))},
+                env=_environment(),
                 start_new_session=True,
             )
         finally:
@@ -98,6 +98,12 @@ class ReaderProcess:
                 stdin.write(order.to_json().encode())
         except BrokenPipeError:
             return  # it died at once: its end is seen by ``is_running``
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with our modules to be found and FFmpeg free to speak."""
+    ours = {name: value for name, value in os.environ.items() if name != FFMPEG_LEVEL}
+    return {**ours, "PYTHONPATH": os.pathsep.join(filter(None, map(os.path.abspath, sys.path)))}
 
 
 def cause_of(text: str) -> str:
