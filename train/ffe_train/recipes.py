@@ -93,7 +93,7 @@ class Pretrain(Section):
     name: Name
     learn: Literal["identity", "expression"]
     data: Annotated[tuple[Name, ...], Field(min_length=1)]
-    """Names of prepared sets; their split ``train`` is learned, ``val`` chosen by (expressions), ``test`` never seen."""
+    """Names of prepared sets: their split ``train`` is learned, ``val`` watched, ``test`` never seen."""
     weights: dict[Name, NotNegative] = {}
     """How often an image of a set is drawn in an epoch: 2 means twice, nothing said means once."""
     pairs: str = ""
