@@ -61,7 +61,7 @@ check: install-dev
 	@$(RUN) mypy
 
 model: install-dev
-	@$(VENV)/bin/ffe-edge train $(RECIPES) --data $(FACES) --detector $(DETECTOR) --out runs --threads $(THREADS) $(ARGS)
+	@$(VENV)/bin/ffe-edge train shipped $(RECIPES) --data $(FACES) --detector $(DETECTOR) --out runs --threads $(THREADS) $(ARGS)
 	@$(VENV)/bin/ffe-edge export runs --out runs/model.onnx --card runs/model.md
 
 bench: install-demo

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Final, Optional
+from typing import Annotated, Any, Final, Optional
 
-import cv2
 import typer
 from rich.console import Console
-from rich.logging import RichHandler
-from rich.status import Status
 
 from ffe_edge import __version__
-from ffe_edge.camera.order import FFMPEG_LEVEL
+from ffe_edge.cli_terminal import logged, need, progress_line, stopping_on_signals
+from ffe_edge.cli_train import train_app
 from ffe_edge.config import Config, load_config
 from ffe_edge.errors import FfeError
 
-if TYPE_CHECKING:
-    from ffe_edge.service import Service
-
 EXIT_ERROR: Final = 2
-FFMPEG_QUIET: Final = "-8"
-"""What a broken file is called stands in our own error, not in FFmpeg's chatter before it."""
 EPILOG: Final = "Begin with `ffe-edge demo`. A camera: `ffe-edge run --source /dev/video0 --broker mqtt://host:1883`."
 
 app = typer.Typer(
@@ -45,6 +33,7 @@ models_app = typer.Typer(
     no_args_is_help=True, help="Models on this machine: fetch the face detector, look into a model."
 )
 app.add_typer(models_app, name="models")
+app.add_typer(train_app, name="train")
 
 ConfigOption = Annotated[Optional[Path], typer.Option("--config", help="TOML file with settings; flags win over it.")]
 SourceOption = Annotated[
@@ -114,9 +103,9 @@ def run(
     )
     from ffe_edge.service import Service
 
-    with _logging(verbose) as console:
+    with logged(verbose=verbose) as console:
         service = Service(settings, on_event=_print_event if print_events else None)
-        with _stopping_on_signals(service.stop), _progress(service, console) as tick:
+        with stopping_on_signals(service.stop), progress_line(service, console) as tick:
             service.run(tick)
 
 
@@ -142,14 +131,14 @@ def demo(
     from ffe_edge.demo import run_demo
 
     settings = _settings(config, source=source or "demo:", model=model, broker=broker, detector=detector, realtime=True)
-    with _logging(verbose) as console, ExitStack() as signals:
+    with logged(verbose=verbose) as console, ExitStack() as signals:
         arrived = run_demo(
             settings,
             port=port,
             seconds=seconds,
             open_browser=browser,
             show=_shower(console),
-            guard=lambda stop: signals.enter_context(_stopping_on_signals(stop)),
+            guard=lambda stop: signals.enter_context(stopping_on_signals(stop)),
         )
     raise typer.Exit(0 if arrived else 1)
 
@@ -195,29 +184,6 @@ def show_model(model: Annotated[Optional[Path], typer.Argument(help="[default: t
 
 
 @app.command()
-def train(
-    recipes: Annotated[list[Path], typer.Argument(help="Stages in their order, train/recipes/*.toml.")],
-    data: Annotated[
-        Path, typer.Option(help="Folder with ferplus/, lfw_expressions/ and london/; see train/README.md.")
-    ],
-    detector: Annotated[Path, typer.Option(help="YuNet's ONNX, which aligns FER+.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of caches, checkpoints and results.")] = Path("runs"),
-    threads: Annotated[int, typer.Option(min=1, help="Of torch.")] = 2,
-) -> None:
-    """Train the stages one after the other, then measure the last one on people it has not seen.
-
-    A stage that is done is not run again. Results go to OUT/evaluation.json.
-
-    Example: `ffe-edge train train/recipes/real.toml train/recipes/mixed.toml --data faces --detector yunet.onnx`
-    """
-    _need("torch", "train")
-    from ffe_train.run import train_stages
-
-    with _logging(verbose=False) as console:
-        train_stages(recipes, data=data, detector_path=detector, out=out, threads=threads, console=console)
-
-
-@app.command()
 def export(
     run_folder: Annotated[Path, typer.Argument(help="Folder that `ffe-edge train` wrote.")] = Path("runs"),
     out: Annotated[Path, typer.Option("--out", "-o", help="The ONNX file to write.")] = Path("model.onnx"),
@@ -225,18 +191,11 @@ def export(
     card: Annotated[Optional[Path], typer.Option(help="Also write the model card here.")] = None,
 ) -> None:
     """Turn a trained stage into one ONNX file that carries its spec, checked against the original."""
-    _need("onnx", "export")
+    need("onnx", "export")
     from ffe_export.model_file import export_run
 
     difference = export_run(run_folder, out, name=name, card=card)
     typer.echo(f"{out}: written; largest difference to torch {difference:.1e}")
-
-
-def _need(module: str, extra: str) -> None:
-    import importlib.util
-
-    if importlib.util.find_spec(module) is None:
-        raise FfeError(f"{module} is not installed, this command needs it: pip install 'ffe-edge[{extra}]'")
 
 
 def _settings(
@@ -264,58 +223,6 @@ def _settings(
 def _print_event(payload: bytes) -> None:
     sys.stdout.write(payload.decode() + "\n")
     sys.stdout.flush()
-
-
-@contextmanager
-def _logging(verbose: bool) -> Iterator[Console]:
-    """Colours on a terminal, plain lines with time and level otherwise; always on stderr."""
-    console = Console(stderr=True)
-    handler: logging.Handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    if console.is_terminal:
-        handler = RichHandler(console=console, show_path=False)
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    os.environ.setdefault(FFMPEG_LEVEL, FFMPEG_QUIET)
-    root = logging.getLogger("ffe_edge")
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG if verbose else logging.INFO)
-    try:
-        yield console
-    finally:
-        root.removeHandler(handler)
-
-
-@contextmanager
-def _stopping_on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM and SIGINT call ``stop`` in a thread, since a handler must not wait for a lock."""
-
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        threading.Thread(target=stop, name="stop", daemon=True).start()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _progress(service: Service, console: Console) -> Iterator[Callable[[], None] | None]:
-    """A line that is rewritten on a terminal; nothing where there is none."""
-    if not console.is_terminal:
-        yield None
-        return
-    with console.status("opening …") as status:
-        yield lambda: _show_progress(service, status)
-
-
-def _show_progress(service: Service, status: Status) -> None:
-    done = service.progress
-    status.update(
-        f"{done.frames} frames · {done.people} people in view"
-        f" · broker {service.broker_state} · {service.pending} events waiting"
-    )
 
 
 def _shower(console: Console) -> Callable[[str], None]:

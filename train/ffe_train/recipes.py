@@ -6,9 +6,10 @@ people one cares for. A stage's result lies in the folder of its name, and a lat
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
@@ -182,6 +183,8 @@ class Transfer(Section):
     name: Name
     data: Name
     """The prepared target set."""
+    labels: tuple[str, ...] = ()
+    """Those of the task's labels that are told apart; images of others are left out. Empty: all."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
     """One network a seed in every fold; their mean is the ensemble."""
     network: Network
@@ -202,20 +205,21 @@ _STAGES: TypeAdapter[Pretrain | Transfer] = TypeAdapter(Stage)
 
 
 def load_stage(path: Path) -> Pretrain | Transfer:
-    """Read a recipe.
+    """Read a recipe, TOML or (as a grid writes it) JSON.
 
     Raises:
         ConfigError: it cannot be read, or a key is unknown or out of range.
     """
     try:
-        return stage_of(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+        text = path.read_text(encoding="utf-8")
+        return stage_of(json.loads(text) if path.suffix == ".json" else tomllib.loads(text), str(path))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); see train/recipes/") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not valid TOML: {error}") from error
+    except (tomllib.TOMLDecodeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be parsed: {error}") from error
 
 
-def stage_of(values: dict[str, Any], where: str) -> Pretrain | Transfer:
+def stage_of(values: object, where: str) -> Pretrain | Transfer:
     """Validate a recipe's values.
 
     Raises:

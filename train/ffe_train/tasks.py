@@ -43,6 +43,22 @@ class Task:
         """Position of a label, -1 where it is none of this task."""
         return self.labels.index(label) if label in self.labels else -1
 
+    def only(self, labels: tuple[str, ...]) -> Task:
+        """The same task with these of its labels, in its own order; all of them when none is named.
+
+        Raises:
+            ConfigError: one is none of this task, or fewer than two are left.
+        """
+        if not labels:
+            return self
+        if unknown := [label for label in labels if label not in self.labels]:
+            raise ConfigError(f"labels: {', '.join(unknown)} is not of the task {self.name}: {', '.join(self.labels)}")
+        kept = [index for index, label in enumerate(self.labels) if label in labels]
+        if len(kept) < 2:
+            raise ConfigError("labels: a task needs two or more")
+        columns = (self.labels, self.japanese, self.valence, self.arousal)
+        return Task(self.name, *(tuple(column[index] for index in kept) for column in columns))  # type: ignore[arg-type]
+
 
 NINE = Task(
     "nine-expressions",

@@ -1,0 +1,222 @@
+"""`ffe-edge train …`: the stages of training, each a command of its own; torch is imported inside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final, Optional
+
+import typer
+
+from ffe_edge.cli_terminal import logged, need
+
+EPILOG: Final = (
+    "In this order: `prepare` sets of faces, `pretrain` on large ones, `transfer` to your own people, `evaluate`, "
+    "`raters`. `grid` does it for many networks at once. Recipes: train/recipes/."
+)
+
+train_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Train on faces: prepare, pretrain, transfer, evaluate, compare with human raters.",
+    epilog=EPILOG,
+)
+
+Sets = Annotated[Path, typer.Option(help="Folder of prepared sets; recipes name them.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of stages; one folder each is made in it.")]
+Labels = Annotated[
+    Optional[Path], typer.Option(help="labels.toml of another task than the nine expressions, as pain or drowsiness.")
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Begin anew where the recipe or the data has changed.")]
+Threads = Annotated[int, typer.Option(min=1, help="Of torch, on a CPU.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
+DetectorOption = Annotated[Optional[Path], typer.Option(help="YuNet's ONNX; without it the fetched one.")]
+
+
+@train_app.command()
+def prepare(
+    source: Annotated[
+        str, typer.Argument(help="Folder, .rec file, csv or zip; `rendered-people` or `rendered-identities` need none.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the prepared set; its name is the set's name.")],
+    kind: Annotated[str, typer.Option(help="What the source is; auto looks. See train/DATA.md.")] = "auto",
+    detector: DetectorOption = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Go on without images that cannot be read.")] = False,
+    odd_colours: Annotated[bool, typer.Option("--allow-odd-colours", help="Red and blue may look swapped.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that read, detect and align.")] = 2,
+    option: Annotated[
+        Optional[list[str]], typer.Option(help="KEY=VALUE for the source, as people=111; may be repeated.")
+    ] = None,
+) -> None:
+    """Find, align and store the faces of a set once, as 112 x 112 crops that need no decoding.
+
+    What was refused and why stands in refused.csv. A run that was ended goes on where it was.
+
+    Example: `ffe-edge train prepare faces/casia/train.rec -o sets/casia`
+    """
+    need("torch", "train")
+    from ffe_train.commands import prepare_set
+
+    with logged() as console:
+        prepare_set(
+            source, out, kind=kind, detector_path=detector, skip_bad=skip_bad, check_colours=not odd_colours,
+            workers=workers, options=option or [], console=console,
+        )  # fmt: skip
+
+
+@train_app.command("import")
+def import_weights(
+    weights: Annotated[Path, typer.Argument(help="AdaFace .ckpt, CVLface, insightface backbone.pth, torchvision.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; recipes start from its name.")],
+    architecture: Annotated[str, typer.Option(help="resnet18, resnet50, face-resnet18 or face-resnet50.")],
+    licence: Annotated[str, typer.Option(help="Terms of these weights, as you have read them.")],
+    kind: Annotated[str, typer.Option(help="auto, adaface, cvlface, insightface or torchvision.")] = "auto",
+) -> None:
+    """Turn public weights into ours: names mapped, colour order folded, licence and SHA-256 kept beside them.
+
+    Example: `ffe-edge train import adaface_ir18.ckpt -o runs/adaface-ir18 --architecture face-resnet18 --licence none`
+    """
+    need("torch", "train")
+    from ffe_train.commands import import_public_weights
+
+    with logged() as console:
+        import_public_weights(weights, out, architecture=architecture, licence=licence, kind=kind, console=console)
+
+
+@train_app.command()
+def pretrain(
+    recipe: Annotated[Path, typer.Argument(help='Recipe with stage = "pretrain".')],
+    sets: Sets,
+    out: Out = Path("runs"),
+    labels: Labels = None,
+    fresh: Fresh = False,
+    threads: Threads = 2,
+    accelerator: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="Of each node.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Started by torchrun; see train/jobs/.")] = 1,
+) -> None:
+    """Learn identities or expressions of large sets. Killed at any moment, the same command goes on exactly there.
+
+    Example: `ffe-edge train pretrain train/recipes/casia-adaface.toml --sets sets`
+    """
+    need("torch", "train")
+    from ffe_train.commands import pretrain_stage
+
+    with logged() as console:
+        pretrain_stage(
+            recipe, sets, out, labels=labels, fresh=fresh, threads=threads, accelerator=accelerator, devices=devices,
+            nodes=nodes, console=console,
+        )  # fmt: skip
+
+
+@train_app.command()
+def transfer(
+    recipe: Annotated[Path, typer.Argument(help='Recipe with stage = "transfer".')],
+    sets: Sets,
+    out: Out = Path("runs"),
+    labels: Labels = None,
+    fresh: Fresh = False,
+    threads: Threads = 2,
+    device: Device = "auto",
+) -> None:
+    """Take a network to your own people, in nested folds that keep people apart.
+
+    Example: `ffe-edge train transfer train/recipes/elderly.toml --sets sets`
+    """
+    need("torch", "train")
+    from ffe_train.commands import transfer_stage
+
+    with logged() as console:
+        transfer_stage(recipe, sets, out, labels=labels, fresh=fresh, threads=threads, device=device, console=console)
+
+
+@train_app.command()
+def evaluate(
+    stage: Annotated[Path, typer.Argument(help="Folder of a transfer, or its predictions.csv.")],
+    out: Annotated[
+        Optional[Path], typer.Option("--out", "-o", help="Folder of the report [default: STAGE/report].")
+    ] = None,
+    labels: Labels = None,
+    resamples: Annotated[int, typer.Option(min=100, help="Of the bootstrap over people.")] = 10_000,
+) -> None:
+    """Write a report that is honest about its error bars: HTML, JSON and CSV, with pictures.
+
+    Example: `ffe-edge train evaluate runs/elderly`
+    """
+    need("torch", "train")
+    from ffe_train.commands import evaluate_stage
+
+    with logged() as console:
+        evaluate_stage(stage, out, labels=labels, resamples=resamples, console=console)
+
+
+@train_app.command()
+def raters(
+    stage: Annotated[Optional[Path], typer.Argument(help="Folder of a transfer, or its predictions.csv.")] = None,
+    answers: Annotated[
+        Optional[Path], typer.Option(help="csv of path,rater,answer; without it the set's own counts.")
+    ] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Rebuild the slides' tables from their counts instead.")
+    ] = False,
+    labels: Labels = None,
+    out: Annotated[Optional[Path], typer.Option("--out", "-o", help="Also write the table as JSON here.")] = None,
+) -> None:
+    """Compare a model with human raters, on the same images and over the same labels.
+
+    Example: `ffe-edge train raters --published`
+    """
+    need("torch", "train")
+    from ffe_train.commands import compare_with_raters, print_published
+
+    if published:
+        print_published(out)
+        return
+    with logged() as console:
+        compare_with_raters(stage, answers, out, labels=labels, console=console)
+
+
+@train_app.command()
+def grid(
+    file: Annotated[Path, typer.Argument(help="Grid of pretrainings, architectures, seeds and targets.")],
+    sets: Sets,
+    out: Out = Path("runs"),
+    workers: Annotated[int, typer.Option(min=1, help="Jobs at a time on this machine.")] = 1,
+    threads: Threads = 2,
+    level: Annotated[Optional[int], typer.Option(min=0, help="With --task: one job of a cluster's array.")] = None,
+    task: Annotated[Optional[int], typer.Option(min=0, help="Number of that job.")] = None,
+    script: Annotated[Optional[str], typer.Option(help="slurm or age: print what submits the grid there.")] = None,
+    table: Annotated[Optional[Path], typer.Option(help="Write the table of results here, in Markdown.")] = None,
+) -> None:
+    """Run pretraining x architecture x seed; what is done is not run again, and the table marks what is chance.
+
+    Example: `ffe-edge train grid train/recipes/reproduce-small.toml --sets runs/sets --table results.md`
+    """
+    need("torch", "train")
+    from ffe_train.commands import run_grid
+
+    with logged() as console:
+        run_grid(
+            file, sets, out, workers=workers, threads=threads, level=level, task=task, script=script, table=table,
+            console=console,
+        )  # fmt: skip
+
+
+@train_app.command()
+def shipped(
+    recipes: Annotated[list[Path], typer.Argument(help="Stages in their order, as train/recipes/small.toml.")],
+    data: Annotated[
+        Path, typer.Option(help="Folder with ferplus/, lfw_expressions/ and london/; see train/README.md.")
+    ],
+    detector: Annotated[Path, typer.Option(help="YuNet's ONNX, which aligns FER+.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of caches, checkpoints and results.")] = Path("runs"),
+    threads: Threads = 2,
+) -> None:
+    """Train the small network that comes with the program, as `make model` does.
+
+    A stage that is done is not run again. Results go to OUT/evaluation.json.
+    """
+    need("torch", "train")
+    from ffe_train.run import train_stages
+
+    with logged() as console:
+        train_stages(recipes, data=data, detector_path=detector, out=out, threads=threads, console=console)
