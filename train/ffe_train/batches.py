@@ -1,0 +1,113 @@
+"""The batches of an epoch, a function of seed, epoch and step alone: a run that was cut goes on where it stopped."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ffe_edge.types import ImageArray
+from ffe_train.crop_augment import augmented
+from ffe_train.recipes import Augment
+
+IntArray = npt.NDArray[np.int64]
+Batch = tuple[ImageArray, npt.NDArray[Any]]
+"""(B, 112, 112, 3) uint8 BGR, and targets: (B,) int64 class ids or (B, K) float32 distributions."""
+
+ORDER, PICTURES, NETWORK = range(3)
+"""What a seed is for: the order of an epoch, the changes to pictures, the network's own chance (dropout)."""
+AHEAD: Final = 3
+"""Batches that each thread may be ahead of the network."""
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """The same images in another order, changed another way, in every epoch.
+
+    ``batch`` counts the images of all ranks together, so that a recipe means the same on one device and on many.
+    """
+
+    crops: Callable[[IntArray], ImageArray]
+    """From indices (B,) to crops (B, 112, 112, 3) uint8 BGR."""
+    targets: npt.NDArray[Any]
+    """(N,) int64 class ids, or (N, K) float32 distributions."""
+    counts: Sequence[int]
+    """Images of each set, which stand after one another; their sum is N."""
+    weights: Sequence[float]
+    """How often an image of each set is drawn in an epoch."""
+    batch: int
+    seed: int
+    augment: Augment
+    rank: int = 0
+    world_size: int = 1
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        if sum(self.counts) != len(self.targets) or len(self.counts) != len(self.weights):
+            raise ValueError(f"{len(self.targets)} targets, but sets of {list(self.counts)} images")
+        if self.batch % self.world_size:
+            raise ValueError(f"a batch of {self.batch} cannot be divided among {self.world_size} ranks")
+
+    @property
+    def images(self) -> int:
+        """Images drawn in an epoch, before the last incomplete batch is dropped."""
+        return sum(_draws(count, weight) for count, weight in zip(self.counts, self.weights, strict=True))
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return self.images // self.batch
+
+    def order(self, epoch: int) -> IntArray:
+        """(images,) indices in the order of an epoch, the same on every rank."""
+        rng = generator(self.seed, epoch, 0, 0, ORDER)
+        starts = [0, *itertools.accumulate(self.counts)]
+        drawn = [
+            start + _drawn(count, weight, rng)
+            for start, count, weight in zip(starts, self.counts, self.weights, strict=False)
+        ]
+        return rng.permutation(np.concatenate(drawn))
+
+    def batches(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
+        """This rank's part of every batch of an epoch, the first ``skip`` batches left out.
+
+        Threads prepare the next batches; closing the iterator ends them.
+        """
+        order = self.order(epoch)
+        pool = ThreadPoolExecutor(self.threads, "batches")
+        waiting: deque[Future[Batch]] = deque()
+        try:
+            for step in range(skip, self.steps):
+                waiting.append(pool.submit(self._batch, order, epoch, step))
+                if len(waiting) >= AHEAD * self.threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _batch(self, order: IntArray, epoch: int, step: int) -> Batch:
+        mine = order[step * self.batch : (step + 1) * self.batch][self.rank :: self.world_size]
+        rng = generator(self.seed, epoch, step, self.rank, PICTURES)
+        return augmented(self.crops(mine), self.augment, rng), self.targets[mine]
+
+
+def generator(seed: int, epoch: int, step: int, rank: int, purpose: int) -> np.random.Generator:
+    """Chance that depends on nothing but these numbers."""
+    return np.random.default_rng([seed % 2**63, epoch, step, rank, purpose])
+
+
+def _draws(count: int, weight: float) -> int:
+    return round(count * weight)
+
+
+def _drawn(count: int, weight: float, rng: np.random.Generator) -> IntArray:
+    """Every image as often as the whole part of the weight says, and the rest without repetition."""
+    whole, rest = divmod(_draws(count, weight), count) if count else (0, 0)
+    return np.concatenate([np.tile(np.arange(count), whole), rng.permutation(count)[:rest]])
