@@ -35,7 +35,7 @@ def test_groups_have_their_own_figures_and_small_ones_none() -> None:
     assert mine.accuracy.value == pytest.approx((women.predicted == women.truth).mean())
     assert (mine.images, mine.subjects, mine.too_small) == (len(women), 30, False)
     few = groups(whole.select(whole.person < 8), resamples=50)
-    assert {group.as_dict()["accuracy"] for group in few if group.subjects < 5} == {None}
+    assert {group.accuracy for group in few if group.subjects < 5} == {None}
 
 
 def test_ages_fall_into_decades_and_may_be_unknown() -> None:

@@ -11,7 +11,7 @@ Source: Lee, Barber and Willett, Distribution-free inference with hierarchical d
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -47,16 +47,6 @@ class Sets:
     """Share of images whose set is all labels: nothing was learnt from them."""
     sizes: tuple[int, ...]
     """(K,) images whose set has 1 ... K labels."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-able; None where undefined."""
-        values = {name: getattr(self, name) for name in self.__slots__}
-        return values | {"sizes": list(self.sizes), "singleton_accuracy": none_if_nan(self.singleton_accuracy)}
-
-
-def none_if_nan(value: float) -> float | None:
-    """JSON has no nan."""
-    return None if np.isnan(value) else value
 
 
 def scores(probs: FloatArray, kind: Kind) -> CountArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -38,15 +38,6 @@ class Group:
     def too_small(self) -> bool:
         """Fewer than ``LEAST_SUBJECTS`` people."""
         return self.subjects < LEAST_SUBJECTS
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-able."""
-        figures = {name: value and value.as_dict() for name, value in self._figures()}
-        counts = {"kind": self.kind, "name": self.name, "images": self.images, "subjects": self.subjects}
-        return counts | figures | {"over": list(self.over), "too_small": self.too_small}
-
-    def _figures(self) -> tuple[tuple[str, Interval | None], ...]:
-        return (("accuracy", self.accuracy), ("macro_f1", self.macro_f1))
 
 
 def groups(predictions: Predictions, *, resamples: int = RESAMPLES, seed: int = 0) -> tuple[Group, ...]:
