@@ -85,7 +85,7 @@ def prepare(
     chunks = [listed[start : start + shard_rows] for start in range(0, len(listed), shard_rows)]
     found_by = "" if detector is None else detector.name
     keys = [rows_digest(f"{found_by} {len(chunk)}", (item.row for item in chunk)) for chunk in chunks]
-    whole = sha256_of(map(str.encode, [*keys, repr([tuple(pair) for pair in pairs])]))
+    whole = sha256_of(map(str.encode, [name, *keys, repr([tuple(pair) for pair in pairs])]))
     if (folder / "set.json").is_file():
         return _finished(folder, whole, len(listed))
     job = _Job(folder, Cropper(detector), skip_bad, check_colours, workers)

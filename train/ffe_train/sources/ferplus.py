@@ -1,0 +1,122 @@
+"""FER2013's pictures with FER+'s ten votes as soft labels.
+
+Source: Barsoum et al., Training deep networks for facial expression recognition with crowd-sourced label
+distribution, ICMI 2016.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from ffe_edge.errors import DataError
+from ffe_edge.types import ImageArray
+from ffe_train.cropping import Item
+from ffe_train.manifest import OTHER, Row, Split
+from ffe_train.sources.images import member_bytes, read_member
+from ffe_train.sources.tables import read_table
+
+VOTES: Final = {
+    "neutral": "neutral",
+    "happiness": "joy",
+    "surprise": "surprise",
+    "sadness": "sadness",
+    "anger": "anger",
+    "disgust": "disgust",
+    "fear": "fear",
+}
+"""Our labels by FER+'s names."""
+OTHERS: Final = ("contempt", "unknown", "NF")
+CONFIDENCE: Final = 0.5
+"""For the detector: 48 px are hard for it, and a doubtful face is still the only one in the picture."""
+SIDE_PX, LARGE_PX, MARGIN_PX = 48, 192, 48
+WHOLE: Final = (float(MARGIN_PX), float(MARGIN_PX), float(MARGIN_PX + LARGE_PX), float(MARGIN_PX + LARGE_PX))
+VAL_EVERY: Final = 20
+
+
+def items(path: Path, *, source: str = "ferplus") -> Iterator[Item]:
+    """FER+'s faces, enlarged and with a margin so that a detector can find them; else the picture is the crop.
+
+    Kept are pictures whose majority is one of our labels. FER names no people, so every picture is its own subject;
+    every 20th of ``Training`` is ``val``, ``PublicTest`` and ``PrivateTest`` are ``test``.
+
+    Args:
+        path: a zip with ``votes.csv`` and the pictures it names, or a folder with FER2013's ``fer2013.csv`` and
+            FER+'s ``fer2013new.csv``.
+        source: name of the set.
+
+    Raises:
+        DataError: a file is absent or damaged.
+    """
+    rows = _archived(path) if path.is_file() else _official(path)
+    kept = ((votes, usage, name, read) for votes, usage, name, read in rows if _majority_is_ours(votes))
+    for number, (votes, usage, name, read) in enumerate(kept):
+        held_out: Split = "val" if number % VAL_EVERY == VAL_EVERY - 1 else "train"
+        ours = {VOTES[theirs]: votes[theirs] for theirs in VOTES if votes[theirs]}
+        if other := sum(votes[theirs] for theirs in OTHERS):
+            ours[OTHER] = other
+        label = VOTES[max(VOTES, key=lambda theirs: votes[theirs])]
+        row = Row(name, Path(name).stem, label, ours, held_out if usage == "Training" else "test", source)
+        yield Item(row, partial(_enlarged, read), WHOLE)
+
+
+Line = tuple[Mapping[str, float], str, str, Callable[[], ImageArray]]
+
+
+def _archived(path: Path) -> Iterator[Line]:
+    text = io.StringIO(member_bytes(path, "votes.csv").decode("utf-8-sig", "replace"), newline="")
+    reader = csv.DictReader(text)
+    _check_columns(path, reader.fieldnames or ())
+    for line in reader:
+        read = partial(read_member, path, line["path"])
+        yield _votes(line, path), line["usage"], line["path"], read
+
+
+def _official(folder: Path) -> Iterator[Line]:
+    """Lines of the two csv files belong together by their number."""
+    votes = read_table(folder / "fer2013new.csv", ("Usage", *VOTES, *OTHERS))
+    pictures = read_table(folder / "fer2013.csv", ("pixels", "Usage"))
+    for number, (line, picture) in enumerate(zip(votes, pictures, strict=False)):
+        if line["Usage"] != picture["Usage"]:
+            raise DataError(f"{folder}: line {number + 2} of fer2013.csv and fer2013new.csv have another Usage")
+        name = f"fer2013.csv#{number}"
+        yield _votes(line, folder), line["Usage"], name, partial(_grey, picture["pixels"], f"{folder}/{name}")
+
+
+def _check_columns(path: Path, columns: object) -> None:
+    given = set(columns) if isinstance(columns, (list, tuple)) else set()
+    if missing := [name for name in ("path", "usage", *VOTES, *OTHERS) if name not in given]:
+        raise DataError(f"{path}: its votes.csv has no column {missing[0]}")
+
+
+def _votes(line: Mapping[str, str], path: Path) -> dict[str, float]:
+    try:
+        return {name: float(line[name]) for name in (*VOTES, *OTHERS)}
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: a vote is not a number ({error})") from error
+
+
+def _majority_is_ours(votes: Mapping[str, float]) -> bool:
+    return max(votes[name] for name in VOTES) > max(votes[name] for name in OTHERS)
+
+
+def _grey(pixels: str, name: str) -> ImageArray:
+    values = pixels.split()
+    if len(values) != SIDE_PX * SIDE_PX or not all(map(str.isdigit, values)):
+        raise DataError(f"{name}: does not hold {SIDE_PX} x {SIDE_PX} grey values")
+    grey = np.array(values, np.int64).clip(0, 255).astype(np.uint8).reshape(SIDE_PX, SIDE_PX)
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def _enlarged(read: Callable[[], ImageArray]) -> ImageArray:
+    """(288, 288, 3): four times as large, the border repeated outwards; ``WHOLE`` is the picture in it."""
+    large = cv2.resize(read(), (LARGE_PX, LARGE_PX), interpolation=cv2.INTER_CUBIC)
+    margins = (MARGIN_PX,) * 4
+    return np.asarray(cv2.copyMakeBorder(large, *margins, cv2.BORDER_REPLICATE), np.uint8)
