@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ffe_edge.errors import ModelError
+from ffe_edge.errors import ConfigError, ModelError
 from ffe_train.face_resnet import FaceBlock, Flavour
 from ffe_train.networks import (
     DEPTHS,
@@ -21,6 +21,7 @@ from ffe_train.networks import (
     NetworkSpec,
     Preset,
     Tap,
+    network_spec,
     new_backbone,
     to_input,
 )
@@ -198,6 +199,20 @@ def test_the_exported_graph_gives_the_same_for_any_batch(architecture: Architect
 def test_an_unknown_network_is_refused() -> None:
     with pytest.raises(ValueError, match="no such network"):
         NetworkSpec("resnet34")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        pytest.param({"architecture": "resnet34"}, "architecture: 'resnet34' is none of resnet18", id="architecture"),
+        pytest.param({"preset": "huge"}, "preset: 'huge' is none of tiny, small, paper", id="preset"),
+        pytest.param({"flavour": "cvlface"}, "flavour: 'cvlface' is none of adaface, insightface", id="flavour"),
+    ],
+)
+def test_words_of_a_user_are_checked(words: dict[str, str], told: str) -> None:
+    assert network_spec("resnet18", preset="tiny") == NetworkSpec("resnet18", "tiny")
+    with pytest.raises(ConfigError, match=told):
+        network_spec(**({"architecture": "resnet18"} | words))
 
 
 def test_without_torchvision_only_plain_resnets_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

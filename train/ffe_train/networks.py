@@ -7,13 +7,14 @@ the caller.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ffe_edge.align import CROP_PX
+from ffe_edge.errors import ConfigError
 from ffe_edge.types import ImageArray
 from ffe_train.face_resnet import Embedding, FaceResNet, Flavour
 from ffe_train.plain_resnet import PlainResNet
@@ -68,6 +69,22 @@ class NetworkSpec:
     def has_embedding(self) -> bool:
         """Whether an embedding follows the last maps."""
         return self.is_face or self.embedding
+
+
+def network_spec(
+    architecture: str, *, preset: str = "paper", flavour: str = "adaface", embedding: bool = True
+) -> NetworkSpec:
+    """A spec of words that a user wrote.
+
+    Raises:
+        ConfigError: one of them is unknown.
+    """
+    words = {"architecture": architecture, "preset": preset, "flavour": flavour}
+    known = {"architecture": tuple(DEPTHS), "preset": tuple(WIDTHS), "flavour": get_args(Flavour)}
+    for key, word in words.items():
+        if word not in known[key]:
+            raise ConfigError(f"{key}: {word!r} is none of {', '.join(known[key])}")
+    return NetworkSpec(**words, embedding=embedding)  # type: ignore[arg-type]
 
 
 class Backbone(nn.Module):
