@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ffe_train.metrics import CountArray
-from ffe_train.predictions import IntArray, Predictions
+from ffe_train.predictions import IntArray, Predictions, image_weight
 
 RESAMPLES = 10_000
 Statistic = Callable[[CountArray], CountArray]
@@ -51,12 +51,12 @@ class Difference:
 
 
 def person_confusion(predictions: Predictions) -> CountArray:
-    """(S, K, K) confusion matrix of each person, truth in rows."""
+    """(S, K, K) confusion matrix of each person, truth in rows; an image's repeats share its weight of 1."""
     classes = len(predictions.labels)
     person, cells = predictions.person, classes * classes
     place = person * cells + predictions.truth * classes + predictions.predicted
     persons = int(person.max()) + 1 if len(person) else 0
-    counts = np.bincount(place, minlength=persons * cells).astype(np.float64)
+    counts = np.bincount(place, image_weight(predictions), persons * cells)
     return counts.reshape(persons, classes, classes)
 
 

@@ -44,7 +44,7 @@ def groups(predictions: Predictions, *, resamples: int = RESAMPLES, seed: int = 
     """Groups by age and by sex where these are known of anybody, and by source where there are several.
 
     Args:
-        predictions: one row an image.
+        predictions: of one or more repeats.
         resamples: how often persons are drawn.
         seed: of the draws.
     """
@@ -77,12 +77,13 @@ def _order(kind: Kind, name: StringArray) -> list[str]:
 def _group(part: Predictions, kind: Kind, name: str, resamples: int, seed: int) -> Group:
     counts = person_confusion(part)
     over = tuple(part.labels[k] for k in np.unique(part.truth))
+    images = round(float(counts.sum()))
     if len(counts) < LEAST_SUBJECTS:
-        return Group(kind, name, len(part), len(counts), None, None, over)
+        return Group(kind, name, images, len(counts), None, None, over)
     figures = intervals(
         counts,
         {"accuracy": lambda m: accuracy(m)[:, None], "macro_f1": lambda m: macro_f1(m)[:, None]},
         resamples=resamples,
         seed=seed,
     )
-    return Group(kind, name, len(part), len(counts), figures["accuracy"][0], figures["macro_f1"][0], over)
+    return Group(kind, name, images, len(counts), figures["accuracy"][0], figures["macro_f1"][0], over)

@@ -93,6 +93,12 @@ def numbered(*columns: StringArray | IntArray) -> IntArray:
     return number
 
 
+def image_weight(predictions: Predictions) -> npt.NDArray[np.float64]:
+    """(N,) one over the number of rows of each row's image: an image weighs 1 however often it was repeated."""
+    image = numbered(predictions.source, predictions.path)
+    return np.asarray(1 / np.bincount(image)[image])
+
+
 def joined(parts: Sequence[Predictions]) -> Predictions:
     """The rows of several predictions on the same labels, one after the other.
 

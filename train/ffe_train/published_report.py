@@ -8,7 +8,7 @@ from typing import Any
 
 from ffe_train import published
 from ffe_train.jsonable import jsonable
-from ffe_train.published import HUMAN, LABELS, MODEL
+from ffe_train.published import HUMAN, LABELS, MODEL, TEST_IMAGES
 from ffe_train.tasks import NINE
 
 _NAMES = tuple(f"{label} {name}" for label, name in zip(LABELS, NINE.japanese, strict=True))
@@ -101,9 +101,10 @@ def _averages() -> Iterator[str]:
     rows += [[f"sum over 9 labels / {n}", *_digits(published.human_macro(n))] for n in (10, 9)]
     rows.append(["as printed", *_digits(HUMAN.macro)])
     yield from (f"  {line}" for line in columns(rows))
-    yield "  The printed ones are divided by ten: by the nine labels and an empty tenth, the answer other (その他), which"
-    yield "  no image has. The model's are divided by nine. Over the same nine labels the macro F1 to compare are"
-    yield f"  {_digits([MODEL.macro[2]])[0]} (model) and {_digits([published.human_macro(9)[2]])[0]} (raters)."
+    model, human = _digits([MODEL.macro[2], published.human_macro(9)[2]])
+    yield "  The printed ones are divided by ten: by the nine labels and an empty tenth, the answer other (その他),"
+    yield "  which no image has. The model's are divided by nine. Over the same nine labels the macro F1 to compare"
+    yield f"  are {model} (model) and {human} (raters)."
 
 
 def _misprint() -> Iterator[str]:
@@ -124,12 +125,13 @@ def _misprint() -> Iterator[str]:
 
 def _chance() -> Iterator[str]:
     found, tests = published.model_interval(), published.model_against_raters()
+    low, high = f"{found.low:.1%}", f"{found.high:.1%}"
     many, known = tests["as many answers"], tests["known"]
     yield "What chance allows"
     yield f"  Always joy 喜び is right in {published.always_joy():.1%} of the images; one in nine would be 11.1%."
-    yield f"  Best model {found.value:.1%}, 95% interval {found.low:.1%} to {found.high:.1%} (Wilson, over images: who is"
+    yield f"  Best model {found.value:.1%}, 95% interval {low} to {high} (Wilson, over images: who is"
     yield "  shown in which is not known. Images of one person are no independent witnesses: truly it is wider)."
-    yield f"  Against the raters' .341: z = {many.z:.1f}, p = {many.p:.2f}, if theirs were {published.TEST_IMAGES} answers;"
+    yield f"  Against the raters' .341: z = {many.z:.1f}, p = {many.p:.2f}, if theirs were {TEST_IMAGES} answers;"
     yield f"  z = {known.z:.1f}, p = {known.p:.2f}, if theirs were exactly known. Not significant either way."
 
 

@@ -112,7 +112,10 @@ def human_confusion(predictions: Predictions) -> CountArray:
 
 
 def compare(predictions: Predictions, *, resamples: int = RESAMPLES, seed: int = 0) -> Comparison:
-    """Compare a model with the raters over the images that somebody rated, the mean of the repeats being the model.
+    """Compare a model with the raters over the images that somebody rated.
+
+    Where predictions hold several repeats, the model's figures are means over these. McNemar's test needs one answer an
+    image and takes that of the probabilities' mean.
 
     Args:
         predictions: with votes.
@@ -122,12 +125,11 @@ def compare(predictions: Predictions, *, resamples: int = RESAMPLES, seed: int =
     Raises:
         DataError: nobody rated an image.
     """
-    mean = averaged(predictions)
-    rated = mean.select(mean.votes.sum(axis=1) > 0)
-    if not len(rated):
+    rows = predictions.select(predictions.votes.sum(axis=1) > 0)
+    if not len(rows):
         raise DataError("the predictions hold no votes of raters; give their answers as path,rater,answer")
-    draws = _Draws(resamples, seed)
-    model, human = person_confusion(rated), human_confusion(rated)
+    draws, rated = _Draws(resamples, seed), averaged(rows)
+    model, human = person_confusion(rows), human_confusion(rated)
     answered = human.sum(axis=0)
     return Comparison(
         images=len(rated),
@@ -180,10 +182,11 @@ def _gaps(rated: Predictions, model: CountArray, human: CountArray, draws: _Draw
     right, crowd_right = rated.predicted == rated.truth, sole_majority(votes) == rated.truth
     only_model, only_majority = int((right & ~crowd_right).sum()), int((crowd_right & ~right).sum())
     by_majority = _shares(person, majority(votes, rated.truth))
+    by_model = np.stack([np.trace(model, axis1=1, axis2=2), model.sum(axis=(1, 2))], axis=1)
     return Gaps(
         draws.gap(model, human, accuracy),
         draws.gap(model, human, macro_f1),
-        draws.gap(_shares(person, right), by_majority, _mean),
+        draws.gap(by_model, by_majority, _mean),
         only_model,
         only_majority,
         mcnemar(only_model, only_majority),

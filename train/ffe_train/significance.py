@@ -16,7 +16,7 @@ import numpy as np
 
 from ffe_train.bootstrap import RESAMPLES, Interval, paired, person_sums
 from ffe_train.metrics import CountArray
-from ffe_train.predictions import Predictions
+from ffe_train.predictions import Predictions, image_weight
 
 LEVEL = 0.05
 Correction = Literal["holm", "none"]
@@ -153,7 +153,7 @@ def tied_with_best(
 ) -> dict[str, Mark]:
     """Marks of a grid from its predictions: paired bootstrap of the accuracy over persons against the best.
 
-    A cell's rows may be several repeats or seeds: a person's right answers are counted over all of them.
+    A cell's rows may be several repeats or seeds: an image's rows share its weight.
 
     Args:
         cells: predictions by cell, on the same persons.
@@ -180,8 +180,8 @@ def _right_of_persons(cells: Mapping[str, Predictions]) -> dict[str, CountArray]
     """(S, 2) right answers and answers of each person, by cell."""
     counts, people = {}, []
     for name, cell in cells.items():
-        right = (cell.predicted == cell.truth).astype(np.float64)
-        counts[name] = person_sums(cell.person, np.stack([right, np.ones(len(cell))], axis=1))
+        weight = image_weight(cell)
+        counts[name] = person_sums(cell.person, np.stack([weight * (cell.predicted == cell.truth), weight], axis=1))
         people.append(set(zip(cell.source.tolist(), cell.subject.tolist(), strict=True)))
     if any(who != people[0] for who in people):
         raise ValueError("the cells of a grid were tested on different people and cannot be compared")
