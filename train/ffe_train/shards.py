@@ -36,7 +36,7 @@ class Shard:
             DataError: the file is absent or not what ``set.json`` says.
         """
         try:
-            crops = np.load(self.path, mmap_mode="r", allow_pickle=False)
+            crops = np.lib.format.open_memmap(self.path, mode="r")
         except (OSError, ValueError) as error:
             raise DataError(f"{self.path}: cannot be read ({error}); prepare the set again") from error
         if crops.shape != (self.count, CROP_PX, CROP_PX, 3) or crops.dtype != np.uint8:
