@@ -75,7 +75,7 @@ def test_sets_are_drawn_as_often_as_their_weights_say() -> None:
 def test_leaving_an_epoch_early_ends_its_threads() -> None:
     batches = epochs_of().batches(0)
     assert len(list(islice(batches, 2))) == 2
-    batches.close()  # type: ignore[attr-defined]
+    batches.close()
     assert list(batches) == []
 
 

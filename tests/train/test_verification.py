@@ -84,7 +84,7 @@ def test_a_rate_that_so_few_pairs_cannot_show_is_not_told() -> None:
     found = verification.verify(SIMILARITY, SAME, np.arange(240) % 30, np.where(SAME, 0, 1) + np.arange(240) % 30)
     assert found.tar[1e-2] is not None
     assert found.tar[1e-3] is None
-    assert "needs more than" in found.as_dict()["tar_at_far"]["0.001"]
+    assert "needs 1000 pairs" in found.as_dict()["tar_at_far"]["0.001"]
 
 
 def test_an_interval_over_people_is_wider_than_one_over_pairs() -> None:

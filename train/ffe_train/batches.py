@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -74,7 +74,7 @@ class Epochs:
         ]
         return rng.permutation(np.concatenate(drawn))
 
-    def batches(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
+    def batches(self, epoch: int, skip: int = 0) -> Generator[Batch, None, None]:
         """This rank's part of every batch of an epoch, the first ``skip`` batches left out.
 
         Threads prepare the next batches; closing the iterator ends them.

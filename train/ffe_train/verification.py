@@ -46,12 +46,14 @@ class Verification:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; what could not be measured says why."""
-        few = f"not measured: needs more than {self.different} pairs of two people"
         return {
             "pairs": {"same": self.same, "different": self.different, "people": self.people},
             "accuracy": self.accuracy.as_dict(),
             "auc": self.auc,
-            "tar_at_far": {f"{far:g}": few if value is None else value for far, value in self.tar.items()},
+            "tar_at_far": {
+                f"{far:g}": f"not measured: needs {1 / far:.0f} pairs of two people" if value is None else value
+                for far, value in self.tar.items()
+            },
         }
 
 

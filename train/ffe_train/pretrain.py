@@ -1,0 +1,203 @@
+"""A stage that learns identities or expressions of large sets: on one device or on many nodes, stopped or not."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, astuple, dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from lightning_fabric import Fabric
+
+from ffe_edge.errors import ConfigError
+from ffe_train.batches import Epochs
+from ffe_train.checkpoint import (
+    load_backbone,
+    read_stored,
+    save_backbone,
+    save_expression_network,
+    weights_digest,
+)
+from ffe_train.devices import Options, launched, silent
+from ffe_train.files import commit, read_json, write_atomically, write_json
+from ffe_train.heads import new_head
+from ffe_train.networks import ExpressionNetwork, NetworkSpec, new_backbone
+from ffe_train.prepared import PreparedSet
+from ffe_train.pretrain_data import Lesson, lesson_of
+from ffe_train.pretrain_loop import Epoch, IdentityLearner, Training
+from ffe_train.recipes import Network, Pretrain
+from ffe_train.resume import RECORD, RESUME, digest_of, finished, load_position
+from ffe_train.tasks import NINE, Task
+
+logger = logging.getLogger(__name__)
+
+HISTORY: Final = "history.csv"
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """A finished stage."""
+
+    folder: Path
+    """Holds ``weights.safetensors``, ``stage.json`` and ``history.csv``."""
+    record: dict[str, Any]
+    """What stands in ``stage.json``."""
+
+
+def pretrain(
+    recipe: Pretrain,
+    sets: Mapping[str, PreparedSet],
+    out: Path,
+    *,
+    task: Task = NINE,
+    start: Path | None = None,
+    options: Options | None = None,
+) -> StageResult:
+    """Run a stage, go on with it where it was stopped, or give back its result where it is done.
+
+    Several devices need the program to be started by torchrun, or be able to start itself again.
+
+    Args:
+        recipe: what to learn.
+        sets: prepared sets by the recipe's names.
+        out: folder of stages; this one's is made in it.
+        task: labels, where expressions are learned.
+        start: folder of the stage or the imported weights that ``recipe.network.start_from`` names.
+        options: where and how.
+
+    Raises:
+        ConfigError: a set or the start is not given, or the devices are not there.
+        DataError: the data cannot be learned, the folder holds another recipe's result, the loss is no longer a
+            number, or the disk is full.
+        ModelError: the start is absent, damaged or of another network.
+    """
+    options = options or Options()
+    lesson = lesson_of(recipe, sets, task)
+    folder, made_of = out / recipe.name, _made_of(recipe, lesson, start)
+    record = None if options.fresh else finished(folder, made_of)
+    if record is not None:
+        logger.info("stage %s is done already", recipe.name)
+        return StageResult(folder, record)
+    learner = new_learner(recipe, lesson, start)
+    fabric = launched(options, precision=recipe.schedule.precision, batch=recipe.schedule.batch)
+    training = Training(recipe, lesson, learner, fabric, epochs_of(recipe, lesson, fabric, options))
+    if options.fresh and fabric.is_global_zero:
+        (folder / RESUME).unlink(missing_ok=True)
+    fabric.barrier()
+    _run(training, folder, made_of, options)
+    if fabric.is_global_zero:
+        _finish(training, folder, made_of, start)
+    fabric.barrier()
+    return StageResult(folder, read_json(folder / RECORD))
+
+
+def spec_of(network: Network) -> NetworkSpec:
+    """The network that a recipe names."""
+    return NetworkSpec(network.architecture, network.preset, network.flavour, network.embedding)
+
+
+def new_learner(recipe: Pretrain, lesson: Lesson, start: Path | None) -> IdentityLearner | ExpressionNetwork:
+    """Backbone and head: the backbone from the start where there is one, the head always fresh.
+
+    Raises:
+        ModelError: the start is absent, damaged or of another network.
+    """
+    torch.manual_seed(recipe.seed)
+    spec, head = spec_of(recipe.network), recipe.head
+    backbone = new_backbone(spec) if start is None else load_backbone(start, spec)
+    if recipe.learn == "expression":
+        return ExpressionNetwork(backbone, len(lesson.classes))
+    return IdentityLearner(
+        backbone,
+        new_head(
+            head.kind,
+            backbone.dim,
+            len(lesson.classes),
+            margin=head.margin,
+            scale=head.scale,
+            h=head.h,
+            alpha=head.alpha,
+        ),
+    )
+
+
+def epochs_of(recipe: Pretrain, lesson: Lesson, fabric: Fabric, options: Options) -> Epochs:
+    """This rank's batches."""
+    return Epochs(
+        lesson.train.crops,
+        lesson.targets,
+        lesson.counts,
+        lesson.weights,
+        recipe.schedule.batch,
+        recipe.seed,
+        recipe.augment,
+        fabric.global_rank,
+        fabric.world_size,
+        options.threads,
+    )
+
+
+def _made_of(recipe: Pretrain, lesson: Lesson, start: Path | None) -> dict[str, Any]:
+    if recipe.network.start_from and start is None:
+        raise ConfigError(f"{recipe.name}: starts from {recipe.network.start_from}, which is not given")
+    digest = "" if start is None else weights_digest(start)
+    return {"recipe": recipe.model_dump(mode="json"), **lesson.made_of, "start": digest}
+
+
+def _run(training: Training, folder: Path, made_of: Mapping[str, Any], options: Options) -> None:
+    state = load_position(folder, made_of)
+    if state is not None:
+        training.go_on_from(state)
+        logger.info("going on in epoch %d after step %d", training.at.epoch + 1, training.at.step)
+    save = partial(training.save, folder, made_of)
+    is_first = training.fabric.is_global_zero
+    while training.at.epoch < training.recipe.schedule.epochs:
+        epoch = training.run_epoch(save, options.checkpoint_every_steps, options.on_step if is_first else silent)
+        save()
+        if is_first:
+            _write_history(training.at.history, folder / HISTORY)
+            options.on_epoch(epoch)
+
+
+def _write_history(history: list[Epoch], path: Path) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["epoch", *(field.name for field in fields(Epoch)[1:])])
+    writer.writerows(astuple(epoch) for epoch in history)
+    write_atomically(path, text.getvalue().encode())
+
+
+def _finish(training: Training, folder: Path, made_of: Mapping[str, Any], start: Path | None) -> None:
+    """Weights first, then the record that makes the stage a finished one, then the position goes."""
+    recipe, lesson, result = training.recipe, training.lesson, training.result
+    begun = {} if start is None else read_stored(start).about
+    about = {
+        "stage": recipe.name,
+        "learn": recipe.learn,
+        "colour": "RGB",
+        "digest": digest_of(made_of),
+        "licence": begun.get("licence", ""),
+    }
+    if isinstance(result, ExpressionNetwork):
+        spec = result.backbone.spec
+        save_expression_network(training.result_state, folder, spec, lesson.classes, about)
+    else:
+        save_backbone(training.result_state, folder, result.spec, about)
+    record = {
+        **about,
+        "recipe": recipe.model_dump(mode="json"),
+        "made_of": dict(made_of),
+        "commit": commit(),
+        "start": {"stage": begun.get("stage", ""), "sha256": made_of["start"]},
+        "images": dict(zip(recipe.data, lesson.counts, strict=True)),
+        "classes": len(lesson.classes),
+        "history": [asdict(epoch) for epoch in training.at.history],
+        "metrics": training.at.figures,
+    }
+    write_json(record, folder / RECORD)
+    (folder / RESUME).unlink(missing_ok=True)
