@@ -56,7 +56,7 @@ def person_confusion(predictions: Predictions) -> CountArray:
     person, cells = predictions.person, classes * classes
     place = person * cells + predictions.truth * classes + predictions.predicted
     persons = int(person.max()) + 1 if len(person) else 0
-    counts = np.bincount(place, image_weight(predictions), persons * cells)
+    counts = np.asarray(np.bincount(place, image_weight(predictions), persons * cells), np.float64)
     return counts.reshape(persons, classes, classes)
 
 
