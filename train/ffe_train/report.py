@@ -174,6 +174,7 @@ def _repeats(predictions: Predictions) -> dict[str, Any]:
 
 
 def _calibration(predictions: Predictions, resamples: int, seed: int) -> dict[str, Any]:
+    """Bins have the wider of the intervals over people and Wilson's, since draws of a few right answers never differ."""
     probs, truth = predictions.probs, predictions.truth
     bins = reliability(probs, truth, BINS)
     of_people = _accuracy_of_bins(predictions, [b.low for b in bins], resamples, seed)
@@ -184,7 +185,8 @@ def _calibration(predictions: Predictions, resamples: int, seed: int) -> dict[st
         "nll": negative_log_likelihood(probs, truth),
         "mean_confidence": float(probs.max(axis=1).mean()),
         "bins": [
-            jsonable(b) | {"accuracy_low": i.low, "accuracy_high": i.high} for b, i in zip(bins, of_people, strict=True)
+            jsonable(b) | {"accuracy_low": min(b.accuracy_low, i.low), "accuracy_high": max(b.accuracy_high, i.high)}
+            for b, i in zip(bins, of_people, strict=True)
         ],
     }
 

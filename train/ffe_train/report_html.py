@@ -185,11 +185,11 @@ def _groups(result: Mapping[str, Any]) -> Iterator[str]:
 def _method(result: Mapping[str, Any]) -> Iterator[str]:
     yield "<h2>How to read it</h2>"
     yield (
-        f'<p class="soft">Intervals are 95 %, from {result["resamples"]:,} draws of whole people with all their '
-        "images: they hold for other people like these, not for other cameras, rooms or ages. Nobody stands in two test "
-        "folds of one repeat. Where folds were repeated, figures are means over the repeats. Truth is the label of the "
-        "data set: in acted sets the expression that was intended, not what was felt. Groups of fewer than five people "
-        "get no figure.</p>"
+        f"<p class='soft'>Intervals are 95 %, from {result['resamples']:,} draws of whole people with all their "
+        "images. They hold for other people like these, not for other cameras, rooms or ages; one without width says "
+        "that no draw differed, not that the figure is certain. Nobody stands in two test folds of one repeat. Where "
+        "folds were repeated, figures are means over the repeats. Truth is the label of the data set: in acted sets "
+        "the expression that was intended, not what was felt. Groups of fewer than five people get no figure.</p>"
     )
 
 
