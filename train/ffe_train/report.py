@@ -174,7 +174,7 @@ def _repeats(predictions: Predictions) -> dict[str, Any]:
 
 
 def _calibration(predictions: Predictions, resamples: int, seed: int) -> dict[str, Any]:
-    """Bins have the wider of the intervals over people and Wilson's, since draws of a few right answers never differ."""
+    """A bin has the wider of the intervals over people and Wilson's: draws of a few right answers never differ."""
     probs, truth = predictions.probs, predictions.truth
     bins = reliability(probs, truth, BINS)
     of_people = _accuracy_of_bins(predictions, [b.low for b in bins], resamples, seed)
