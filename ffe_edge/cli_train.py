@@ -29,13 +29,18 @@ Labels = Annotated[
 Fresh = Annotated[bool, typer.Option("--fresh", help="Begin anew where the recipe or the data has changed.")]
 Threads = Annotated[int, typer.Option(min=1, help="Of torch, on a CPU.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
+Answers = Annotated[Optional[Path], typer.Option(help="csv of path,rater,answer; without it the set's own counts.")]
+Resamples = Annotated[int, typer.Option(min=100, help="Of the bootstrap over people.")]
 DetectorOption = Annotated[Optional[Path], typer.Option(help="YuNet's ONNX; without it the fetched one.")]
 
 
 @train_app.command()
 def prepare(
     source: Annotated[
-        str, typer.Argument(help="Folder, .rec file, csv or zip; `rendered-people` or `rendered-identities` need none.")
+        str,
+        typer.Argument(
+            help="Folder, .rec file, csv or zip; `rendered-expressions` and `rendered-identities` need none."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the prepared set; its name is the set's name.")],
     kind: Annotated[str, typer.Option(help="What the source is; auto looks. See train/DATA.md.")] = "auto",
@@ -43,6 +48,7 @@ def prepare(
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Go on without images that cannot be read.")] = False,
     odd_colours: Annotated[bool, typer.Option("--allow-odd-colours", help="Red and blue may look swapped.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Threads that read, detect and align.")] = 2,
+    min_age: Annotated[Optional[float], typer.Option(help="Only people known to be of this age or older.")] = None,
     option: Annotated[
         Optional[list[str]], typer.Option(help="KEY=VALUE for the source, as people=111; may be repeated.")
     ] = None,
@@ -59,7 +65,7 @@ def prepare(
     with logged() as console:
         prepare_set(
             source, out, kind=kind, detector_path=detector, skip_bad=skip_bad, check_colours=not odd_colours,
-            workers=workers, options=option or [], console=console,
+            workers=workers, options=option or [], min_age=min_age, console=console,
         )  # fmt: skip
 
 
@@ -67,19 +73,24 @@ def prepare(
 def import_weights(
     weights: Annotated[Path, typer.Argument(help="AdaFace .ckpt, CVLface, insightface backbone.pth, torchvision.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; recipes start from its name.")],
-    architecture: Annotated[str, typer.Option(help="resnet18, resnet50, face-resnet18 or face-resnet50.")],
     licence: Annotated[str, typer.Option(help="Terms of these weights, as you have read them.")],
+    architecture: Annotated[
+        Optional[str], typer.Option(help="resnet18, resnet50, face-resnet18 or face-resnet50 [default: as found].")
+    ] = None,
+    flavour: Annotated[str, typer.Option(help="Of a Face-ResNet: adaface or insightface.")] = "adaface",
     kind: Annotated[str, typer.Option(help="auto, adaface, cvlface, insightface or torchvision.")] = "auto",
 ) -> None:
     """Turn public weights into ours: names mapped, colour order folded, licence and SHA-256 kept beside them.
 
-    Example: `ffe-edge train import adaface_ir18.ckpt -o runs/adaface-ir18 --architecture face-resnet18 --licence none`
+    Example: `ffe-edge train import adaface_ir18.ckpt -o runs/adaface-ir18 --licence none-given`
     """
     need("torch", "train")
     from ffe_train.commands import import_public_weights
 
     with logged() as console:
-        import_public_weights(weights, out, architecture=architecture, licence=licence, kind=kind, console=console)
+        import_public_weights(
+            weights, out, architecture=architecture, flavour=flavour, licence=licence, kind=kind, console=console
+        )
 
 
 @train_app.command()
@@ -136,29 +147,29 @@ def evaluate(
         Optional[Path], typer.Option("--out", "-o", help="Folder of the report [default: STAGE/report].")
     ] = None,
     labels: Labels = None,
-    resamples: Annotated[int, typer.Option(min=100, help="Of the bootstrap over people.")] = 10_000,
+    answers: Answers = None,
+    resamples: Resamples = 10_000,
 ) -> None:
     """Write a report that is honest about its error bars: HTML, JSON and CSV, with pictures.
 
     Example: `ffe-edge train evaluate runs/elderly`
     """
     need("torch", "train")
-    from ffe_train.commands import evaluate_stage
+    from ffe_train.commands_report import evaluate_stage
 
     with logged() as console:
-        evaluate_stage(stage, out, labels=labels, resamples=resamples, console=console)
+        evaluate_stage(stage, out, labels=labels, answers=answers, resamples=resamples, console=console)
 
 
 @train_app.command()
 def raters(
     stage: Annotated[Optional[Path], typer.Argument(help="Folder of a transfer, or its predictions.csv.")] = None,
-    answers: Annotated[
-        Optional[Path], typer.Option(help="csv of path,rater,answer; without it the set's own counts.")
-    ] = None,
+    answers: Answers = None,
     published: Annotated[
         bool, typer.Option("--published", help="Rebuild the slides' tables from their counts instead.")
     ] = False,
     labels: Labels = None,
+    resamples: Resamples = 10_000,
     out: Annotated[Optional[Path], typer.Option("--out", "-o", help="Also write the table as JSON here.")] = None,
 ) -> None:
     """Compare a model with human raters, on the same images and over the same labels.
@@ -166,13 +177,13 @@ def raters(
     Example: `ffe-edge train raters --published`
     """
     need("torch", "train")
-    from ffe_train.commands import compare_with_raters, print_published
+    from ffe_train.commands_report import compare_with_raters, print_published
 
     if published:
         print_published(out)
         return
-    with logged() as console:
-        compare_with_raters(stage, answers, out, labels=labels, console=console)
+    with logged():
+        compare_with_raters(stage, answers, out, labels=labels, resamples=resamples)
 
 
 @train_app.command()
@@ -192,7 +203,7 @@ def grid(
     Example: `ffe-edge train grid train/recipes/reproduce-small.toml --sets runs/sets --table results.md`
     """
     need("torch", "train")
-    from ffe_train.commands import run_grid
+    from ffe_train.commands_report import run_grid
 
     with logged() as console:
         run_grid(

@@ -1,0 +1,214 @@
+"""What `ffe-edge train …` does: settings in, files out, a few words for the reader on the way."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ffe_edge.config import DetectorSettings
+from ffe_edge.errors import ConfigError
+from ffe_edge.faces import YuNet, find_yunet
+from ffe_edge.types import FaceDetector
+from ffe_train.cropping import Item
+from ffe_train.devices import Options
+from ffe_train.import_weights import import_weights
+from ffe_train.networks import network_spec
+from ffe_train.prepare import prepare
+from ffe_train.prepared import open_prepared
+from ffe_train.pretrain import pretrain
+from ffe_train.pretrain_loop import Epoch
+from ffe_train.recipes import Pretrain, Transfer, load_stage
+from ffe_train.sources import KINDS, detect_kind, open_pairs, open_source
+from ffe_train.tasks import load_task
+from ffe_train.transfer import transfer
+
+NO_PATH = ("rendered-expressions", "rendered-identities")
+"""Kinds that are made and not read; as a source their name stands for a path."""
+
+
+def prepare_set(
+    source: str,
+    out: Path,
+    *,
+    kind: str,
+    detector_path: Path | None,
+    skip_bad: bool,
+    check_colours: bool,
+    workers: int,
+    options: Sequence[str],
+    min_age: float | None,
+    console: Console,
+) -> None:
+    """Prepare one set and say what came of it."""
+    path = None if source in NO_PATH else Path(source)
+    kind = source if path is None else detect_kind(path) if kind == "auto" else kind
+    if kind not in KINDS:
+        raise ConfigError(f"--kind {kind}: there is none; the kinds are {', '.join(KINDS)}")
+    given = dict(_option(text) for text in options)
+    items: Iterable[Item] = open_source(kind, path, **given)
+    if min_age is not None:
+        items = [item for item in items if item.row.age is not None and item.row.age >= min_age]
+    result = prepare(
+        items,
+        out,
+        name=out.name,
+        detector=_detector(detector_path),
+        progress=lambda things, words, total: _bar(things, words, total, console),
+        skip_bad=skip_bad,
+        workers=workers,
+        check_colours=check_colours,
+        pairs=open_pairs(kind, path, **given),
+    )
+    refused = ", ".join(f"{count} {reason}" for reason, count in result.refused.items()) or "none"
+    pairs = f", {result.pairs} pairs" if result.pairs else ""
+    console.print(f"{out}: {result.count} crops of {kind}{pairs}; refused: {refused}", highlight=False)
+
+
+def import_public_weights(
+    weights: Path, out: Path, *, architecture: str | None, flavour: str, licence: str, kind: str, console: Console
+) -> None:
+    """Turn public weights into a folder that recipes start from."""
+    spec = None if architecture is None else network_spec(architecture, flavour=flavour)
+    report = import_weights(weights, out, spec=spec, kind=kind, licence=licence)
+    left = f"; left out: {', '.join(report.dropped)}" if report.dropped else ""
+    console.print(
+        f"{out}: {report.spec.architecture} from {report.kind}, {report.colour_order} turned to RGB, licence "
+        f"{report.licence!r}, SHA-256 {report.sha256[:16]}…{left}",
+        highlight=False,
+    )
+
+
+def pretrain_stage(
+    recipe_path: Path,
+    sets: Path,
+    out: Path,
+    *,
+    labels: Path | None,
+    fresh: bool,
+    threads: int,
+    accelerator: str,
+    devices: int,
+    nodes: int,
+    console: Console,
+) -> None:
+    """Run one pretraining, or give back what it gave before."""
+    recipe = load_stage(recipe_path)
+    if not isinstance(recipe, Pretrain):
+        raise ConfigError(f'{recipe_path}: has stage = "{recipe.stage}"; run `ffe-edge train {recipe.stage}`')
+    names = dict.fromkeys([*recipe.data, *([recipe.pairs] if recipe.pairs else [])])
+    result = pretrain(
+        recipe,
+        {name: open_prepared(sets / name) for name in names},
+        out,
+        task=load_task(labels),
+        start=start_folder(recipe.network.start_from, out),
+        options=Options(
+            accelerator=accelerator,
+            devices=devices,
+            nodes=nodes,
+            threads=threads,
+            fresh=fresh,
+            on_epoch=lambda epoch: _say_epoch(epoch, recipe.schedule.epochs, console),
+        ),
+    )
+    console.print(f"{result.folder}: {_figures(result.record['metrics'])}", highlight=False)
+
+
+def transfer_stage(
+    recipe_path: Path,
+    sets: Path,
+    out: Path,
+    *,
+    labels: Path | None,
+    fresh: bool,
+    threads: int,
+    device: str,
+    console: Console,
+) -> None:
+    """Run one transfer, or give back what it gave before."""
+    recipe = load_stage(recipe_path)
+    if not isinstance(recipe, Transfer):
+        raise ConfigError(f'{recipe_path}: has stage = "{recipe.stage}"; run `ffe-edge train {recipe.stage}`')
+    result = transfer(
+        recipe,
+        open_prepared(sets / recipe.data),
+        out,
+        task=load_task(labels),
+        start=start_folder(recipe.network.start_from, out),
+        device=device,
+        threads=threads,
+        progress=lambda done, total, name: console.print(f"  {done} of {total} networks: {name}", highlight=False),
+        fresh=fresh,
+    )
+    console.print(f"{result.folder}: {_figures(result.record['metrics'])}", highlight=False)
+
+
+def start_folder(name: str, out: Path) -> Path | None:
+    """The folder of the weights that a recipe starts from: a stage beside it, or a path.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if not name:
+        return None
+    for folder in (out / name, Path(name)):
+        if (folder / "weights.safetensors").is_file():
+            return folder
+    raise ConfigError(f"network.start_from {name}: no such stage in {out} and no folder of weights; train or import it")
+
+
+def _say_epoch(epoch: Epoch, epochs: int, console: Console) -> None:
+    metric = "" if epoch.metric is None else f", metric {epoch.metric:.3f}"
+    console.print(
+        f"  epoch {epoch.number}/{epochs}: loss {epoch.loss:.3f}{metric}, {epoch.images_per_second:.0f} images/s",
+        highlight=False,
+    )
+
+
+def _option(text: str) -> tuple[str, Any]:
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise ConfigError(f"--option {text}: is KEY=VALUE, as people=111")
+    return name.replace("-", "_"), tuple(value.split(",")) if "," in value else value
+
+
+def _detector(path: Path | None) -> FaceDetector | None:
+    found = find_yunet(path)
+    return None if found is None else YuNet(found, DetectorSettings())
+
+
+def _figures(metrics: dict[str, Any]) -> str:
+    flat = {name: value for name, value in metrics.items() if isinstance(value, (int, float))}
+    return ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in flat.items()) or "done"
+
+
+def _bar(things: Iterable[Any], words: str, total: int, console: Console) -> Iterator[Any]:
+    """The things one by one; a bar on a terminal, a line at every tenth elsewhere."""
+    with _shown(words, total, console) as advance:
+        for thing in things:
+            yield thing
+            advance()
+
+
+@contextmanager
+def _shown(words: str, total: int, console: Console) -> Iterator[Callable[[], None]]:
+    if console.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console) as progress:
+            task = progress.add_task(words, total=total)
+            yield lambda: progress.advance(task)
+        return
+    steps = itertools.count(1)
+    tenth = max(1, total // 10)
+
+    def advance() -> None:
+        if (done := next(steps)) % tenth == 0:
+            console.print(f"{words}: {done} of {total}", highlight=False)
+
+    yield advance
