@@ -71,7 +71,7 @@ def synchronise(device: torch.device) -> None:
 
 
 def peak(device: torch.device, precision: str) -> Measured:
-    """The product of two square matrices, in FLOP; of float32 where the CPU only emulates bfloat16, at a thousandth."""
+    """The product of two square matrices, in FLOP; of float32 where a CPU only emulates bfloat16."""
     emulated = device.type == "cpu" and "AVX512" not in torch.backends.cpu.get_cpu_capability()
     dtype = torch.bfloat16 if precision == "bf16" and not emulated else torch.float32
     side = PEAK_SIDE.get(device.type, 2048)
