@@ -29,6 +29,11 @@ def test_devices_that_do_not_fit_are_refused(options: dict[str, Any], message: s
         launched(Options(**{"accelerator": "cpu", **options}), precision="32-true", batch=8)
 
 
+def test_half_precision_is_not_silently_another_one_on_a_cpu() -> None:
+    with pytest.raises(ConfigError, match="16-mixed needs a GPU"):
+        launched(Options(accelerator="cpu"), precision="16-mixed", batch=8)
+
+
 def test_another_number_of_processes_than_asked_for_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RANK", "LOCAL_RANK", "GROUP_RANK"):
         monkeypatch.setenv(name, "0")
@@ -61,7 +66,7 @@ def test_a_job_script_starts_torchrun_on_every_node(tmp_path: Path, job: str) ->
     lines = (tmp_path / "told").read_text().splitlines()
     assert len(lines) == (1 if job == "slurm.sh" else 2)
     for line in lines:
-        assert "-m torch.distributed.run --nnodes=2 --nproc-per-node=4" in line
+        assert "-m torch.distributed.run --no-python --nnodes=2 --nproc-per-node=4" in line
         assert "--rdzv-id=7 --rdzv-endpoint=node1:29500" in line
-        assert "-m ffe_edge train pretrain recipe.toml --sets sets --out runs" in line
+        assert "/ffe-edge train pretrain recipe.toml --sets sets --out runs" in line
         assert "--accelerator cuda --devices 4 --nodes 2" in line

@@ -48,6 +48,8 @@ def launched(options: Options, *, precision: Precision, batch: int) -> Fabric:
     """
     if options.accelerator in ("cuda", "gpu") and torch.cuda.device_count() < options.devices:
         raise ConfigError(f"{options.devices} GPUs are asked for, and {torch.cuda.device_count()} are here")
+    if precision == "16-mixed" and (options.accelerator == "cpu" or not torch.cuda.is_available()):
+        raise ConfigError("schedule.precision 16-mixed needs a GPU; use bf16-mixed or 32-true on a CPU")
     world = options.devices * options.nodes
     if TorchElasticEnvironment.detect() and TorchElasticEnvironment().world_size() != world:
         raise ConfigError(

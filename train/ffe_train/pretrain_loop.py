@@ -228,11 +228,11 @@ class Training:
             network.load_state_dict(self.average.averaged)
         if self.lesson.pairs is not None:
             found = verify_set(network, self.lesson.pairs, device=self.fabric.device)
-            self.at.figures = {"verification": found.as_dict()}
+            self.at.figures = {"verification_accuracy": found.accuracy.value, "verification": found.as_dict()}
             return found.accuracy.value
         if self.lesson.val is not None:
             right = predicted(network, self.lesson.val, self.fabric.device) == self.lesson.val_class
-            self.at.figures = {"val": {"accuracy": float(right.mean()), "images": len(right)}}
+            self.at.figures = {"val_accuracy": float(right.mean()), "val_images": len(right)}
             return float(right.mean())
         return None
 

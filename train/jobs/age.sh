@@ -24,10 +24,10 @@ trap 'kill "${pids[@]}" 2>/dev/null || true' EXIT
 
 for node in "${nodes[@]}"; do
     command=(
-        env OMP_NUM_THREADS=1 "$python" -m torch.distributed.run
+        env OMP_NUM_THREADS=1 "$python" -m torch.distributed.run --no-python
         --nnodes="${#nodes[@]}" --nproc-per-node="$devices"
         --rdzv-backend=c10d --rdzv-id="$JOB_ID" --rdzv-endpoint="${nodes[0]}:${PORT:-29500}"
-        -m ffe_edge train pretrain "$recipe" --sets "$sets" --out "$out"
+        "$(dirname "$python")/ffe-edge" train pretrain "$recipe" --sets "$sets" --out "$out"
         --accelerator cuda --devices "$devices" --nodes "${#nodes[@]}" --threads "$threads"
     )
     printf -v line '%q ' "${command[@]}"

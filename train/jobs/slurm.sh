@@ -21,9 +21,9 @@ devices=${SLURM_GPUS_ON_NODE:-1}
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 export OMP_NUM_THREADS=1
 
-srun --kill-on-bad-exit=1 "$python" -m torch.distributed.run \
+srun --kill-on-bad-exit=1 "$python" -m torch.distributed.run --no-python \
     --nnodes="$SLURM_NNODES" --nproc-per-node="$devices" \
     --rdzv-backend=c10d --rdzv-id="$SLURM_JOB_ID" --rdzv-endpoint="$head:${PORT:-29500}" \
-    -m ffe_edge train pretrain "$recipe" --sets "$sets" --out "$out" \
+    "$(dirname "$python")/ffe-edge" train pretrain "$recipe" --sets "$sets" --out "$out" \
     --accelerator cuda --devices "$devices" --nodes "$SLURM_NNODES" \
     --threads "$((${SLURM_CPUS_PER_TASK:-$devices} / devices))"
