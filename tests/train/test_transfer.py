@@ -147,10 +147,10 @@ def test_a_cut_run_goes_on_and_a_finished_one_is_given_back(tmp_path: Path) -> N
 def test_another_recipe_or_set_in_the_folder_is_refused_unless_begun_afresh(tmp_path: Path) -> None:
     target = prepared(tmp_path / "set")
     run(recipe_of(), target, tmp_path)
-    other = recipe_of(fine_tune={"epochs": 1, "learning_rate": 0.03})
-    with pytest.raises(DataError, match=r"another recipe: give the recipe another name, or say --fresh"):
+    other = recipe_of(fine_tune={"epochs": 1, "batch": 8, "learning_rate": 0.03})
+    with pytest.raises(DataError, match=r"recipe.fine_tune.learning_rate was 0.02 and is 0.03; .* --fresh"):
         run(other, target, tmp_path)
-    with pytest.raises(DataError, match="another data"):
+    with pytest.raises(DataError, match=r"data\.digest was"):
         run(recipe_of(), prepared(tmp_path / "other", rows_of(("pain", "pain", "calm", "calm"))), tmp_path)
     assert run(other, target, tmp_path, fresh=True)[1]["recipe"]["fine_tune"]["learning_rate"] == 0.03
 

@@ -24,12 +24,13 @@ from ffe_train.calibration import softmax
 from ffe_train.folds import Fold, IntArray
 from ffe_train.nested import chosen_for, inner_logits, name_of, outer_logits
 from ffe_train.prepared import PreparedSet
+from ffe_train.pretrain import StageResult
 from ffe_train.recipes import Transfer
 from ffe_train.stage_folder import PARTS, claim, made
 from ffe_train.target_set import Labelled, asked_for, labelled_of
 from ffe_train.tasks import Task
 from ffe_train.trainings import EVERYBODY, Teach, Training, Trainings
-from ffe_train.transfer import Progress, StageResult, device_of, transfer
+from ffe_train.transfer import Progress, device_of, transfer
 
 
 @dataclass(frozen=True)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from ffe_edge.errors import DataError
 from ffe_train.checkpoint import WEIGHTS, weights_digest
 from ffe_train.files import read_json, write_json
 from ffe_train.prepared import PreparedSet
 from ffe_train.recipes import Transfer
+from ffe_train.resume import RECORD, check_same, digest_of
 from ffe_train.tasks import Task
 
 PARTS: Final = "parts"
-RECORD: Final = "stage.json"
 PREDICTIONS: Final = "predictions.csv"
 NOTE: Final = "made_of.json"
 
@@ -35,28 +32,19 @@ def made(
     }
 
 
-def digest_of(made_of: Mapping[str, Any]) -> str:
-    """sha256 of what a stage is made of."""
-    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
-
-
 def claim(folder: Path, made_of: Mapping[str, Any], fresh: bool) -> None:
     """Make the folder of a stage's parts this stage's own.
 
     Raises:
-        DataError: it holds the parts of another recipe, set or start, and ``fresh`` is not said.
+        DataError: it holds the parts of another recipe, set or start, and ``fresh`` is not said; what differs is named.
     """
     note = folder / PARTS / NOTE
     if fresh and folder.is_dir():
         shutil.rmtree(folder / PARTS, ignore_errors=True)
         for name in (RECORD, PREDICTIONS, WEIGHTS):
             (folder / name).unlink(missing_ok=True)
-    if note.is_file() and (kept := read_json(note)) != made_of:
-        other = [name for name in made_of if kept.get(name) != made_of[name]]
-        raise DataError(
-            f"{folder}: holds what was trained with another {', '.join(other) or 'stage'}: give the recipe another "
-            "name, or say --fresh to begin anew"
-        )
+    if note.is_file():
+        check_same(folder, read_json(note), made_of)
     write_json(made_of, note)
 
 

@@ -18,8 +18,9 @@ from ffe_edge.types import FloatArray
 from ffe_train.checkpoint import load_backbone
 from ffe_train.files import write_atomically, write_json
 from ffe_train.folds import IntArray
-from ffe_train.networks import ExpressionNetwork, NetworkSpec, new_backbone
+from ffe_train.networks import ExpressionNetwork, new_backbone
 from ffe_train.prepared import PreparedSet
+from ffe_train.pretrain import spec_of
 from ffe_train.recipes import Transfer
 from ffe_train.tasks import Task
 from ffe_train.tune import Epoch, predict, tune
@@ -129,14 +130,9 @@ def new_network(recipe: Transfer, classes: int, seed: int, start: Path | None) -
         ModelError: the weights cannot be read, or are another network's.
     """
     torch.manual_seed(seed)
-    backbone = load_backbone(start, spec_of(recipe)) if start else new_backbone(spec_of(recipe))
+    spec = spec_of(recipe.network)
+    backbone = load_backbone(start, spec) if start else new_backbone(spec)
     return ExpressionNetwork(backbone, classes, recipe.probe.tap)
-
-
-def spec_of(recipe: Transfer) -> NetworkSpec:
-    """The network that a recipe names."""
-    asked = recipe.network
-    return NetworkSpec(asked.architecture, asked.preset, asked.flavour, asked.embedding)
 
 
 def without_source(recipe: Transfer) -> Transfer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,23 +24,16 @@ from ffe_train.fold_report import figures_of, fold_record, predictions_of
 from ffe_train.nested import Answer, answered, shared_values, trainings_of
 from ffe_train.predictions import write_predictions
 from ffe_train.prepared import PreparedSet
+from ffe_train.pretrain import StageResult
 from ffe_train.recipes import Transfer
-from ffe_train.stage_folder import PARTS, PREDICTIONS, RECORD, claim, digest_of, finished, made
+from ffe_train.resume import RECORD, digest_of
+from ffe_train.stage_folder import PARTS, PREDICTIONS, claim, finished, made
 from ffe_train.target_set import Labelled, asked_for, labelled_of
 from ffe_train.tasks import Task
 from ffe_train.trainings import EVERYBODY, Teach, Training, Trainings
 
 Progress = Callable[[int, int, str], None]
 """Told how many networks are trained, of how many, and the name of the last one."""
-
-
-@dataclass(frozen=True)
-class StageResult:
-    """A finished stage."""
-
-    folder: Path
-    record: dict[str, Any]
-    """What ``stage.json`` holds."""
 
 
 def transfer(
