@@ -16,14 +16,12 @@ from ffe_edge.types import ImageArray
 from ffe_train.calibration import fit_temperature, softmax
 from ffe_train.checkpoint import load_expression_network, read_stored, save_backbone
 from ffe_train.manifest import Row
-from ffe_train.nested import candidates, chosen_for
 from ffe_train.networks import NetworkSpec, new_backbone
 from ffe_train.predictions import Predictions, read_predictions
 from ffe_train.prepared import PreparedSet, open_prepared, write_prepared
 from ffe_train.recipes import Transfer
 from ffe_train.target_set import labelled_of
 from ffe_train.tasks import Task
-from ffe_train.trainings import Training, Trainings
 from ffe_train.transfer import transfer
 
 TASK = Task("toy", ("calm", "pain"), ("平静", "痛み"), (0.0, -1.0), (0.0, 1.0))
@@ -153,50 +151,6 @@ def test_another_recipe_or_set_in_the_folder_is_refused_unless_begun_afresh(tmp_
     with pytest.raises(DataError, match=r"data\.digest was"):
         run(recipe_of(), prepared(tmp_path / "other", rows_of(("pain", "pain", "calm", "calm"))), tmp_path)
     assert run(other, target, tmp_path, fresh=True)[1]["recipe"]["fine_tune"]["learning_rate"] == 0.03
-
-
-class Oracle(Trainings):
-    """Inner networks that are right as often as their candidate's learning rate says."""
-
-    def __init__(self, truth: np.ndarray[Any, Any], share: dict[float, float]) -> None:
-        self.truth, self.share, self.asked = truth, share, list[Training]()
-
-    def logits(self, training: Training) -> Any:
-        self.asked.append(training)
-        truth = self.truth[training.ask]
-        right = np.arange(len(truth)) < round(self.share[training.recipe.fine_tune.learning_rate] * len(truth))
-        return np.eye(2, dtype=np.float32)[np.where(right, truth, 1 - truth)]
-
-
-@pytest.mark.parametrize(
-    ("share", "chosen"),
-    [
-        pytest.param({0.01: 0.5, 0.02: 0.5, 0.03: 1.0}, 0.03, id="best"),
-        pytest.param({0.01: 1.0, 0.02: 1.0, 0.03: 0.5}, 0.02, id="tie-to-the-recipe"),
-        pytest.param({0.01: 1.0, 0.02: 0.5, 0.03: 1.0}, 0.01, id="tie-to-the-first"),
-    ],
-)
-def test_inner_folds_choose(tmp_path: Path, share: dict[float, float], chosen: float) -> None:
-    target, recipe = prepared(tmp_path / "set"), recipe_of(choice={"learning_rate": [0.01, 0.02, 0.03]})
-    labelled = labelled_of(target, TASK)
-    fold = labelled.outer(recipe)[0]
-    oracle = Oracle(labelled.class_id, share)
-    result = chosen_for(fold, recipe, labelled, oracle)
-    assert result.values == {"learning_rate": chosen}
-    assert result.recipe.fine_tune.learning_rate == chosen
-    assert len(oracle.asked) == 3 * 2
-    for training in oracle.asked:
-        assert not {*training.train, *training.ask} & {*fold.test}
-        assert not {*labelled.person[training.train]} & {*labelled.person[training.ask]}
-
-
-def test_candidates_are_all_combinations_and_the_recipes_own_come_first() -> None:
-    recipe = recipe_of(choice={"rater_weight": [0.3, 0.0], "epochs": [2, 1]})
-    values = [value for value, _ in candidates(recipe)]
-    assert values[0] == {"rater_weight": 0.0, "epochs": 1}
-    assert len(values) == 4
-    assert all(value == {"rater_weight": of.targets.rater_weight, "epochs": of.fine_tune.epochs}
-               for value, of in candidates(recipe))  # fmt: skip
 
 
 def test_the_network_to_ship_learns_from_everybody_and_brings_its_temperature(tmp_path: Path) -> None:
