@@ -21,5 +21,5 @@ else
     echo "ffe-edge: no real faces at $FACES: rendered people only" >&2
     GRID=train/recipes/reproduce-rendered.toml
 fi
-"$FFE" train grid "$GRID" --sets "$SETS" --out runs/grid --threads "$THREADS" --table runs/reproduce-small.md "$@"
+"$FFE" train grid "$GRID" --sets "$SETS" --out runs/grid --workers "$THREADS" --threads 1 --table runs/reproduce-small.md "$@"
 cat runs/reproduce-small.md

@@ -24,7 +24,7 @@ def test_every_make_target_exists(target: str) -> None:
     assert subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=False).returncode == 0
 
 
-@pytest.mark.parametrize("command", sorted(set(re.findall(r"ffe-edge ((?:models )?[a-z]+)", README))))
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"ffe-edge ((?:(?:models|train) )?[a-z]+)", README))))
 def test_every_command_explains_itself(command: str) -> None:
     program = [sys.executable, "-c", "from ffe_edge.cli import main; main()", *command.split(), "--help"]
     result = subprocess.run(program, capture_output=True, text=True, check=False)

@@ -22,9 +22,9 @@ from ffe_train.networks import network_spec
 from ffe_train.prepare import prepare
 from ffe_train.prepared import open_prepared
 from ffe_train.pretrain import pretrain
-from ffe_train.pretrain_loop import Epoch
+from ffe_train.pretrain_loop import Epoch, Step
 from ffe_train.recipes import Pretrain, Transfer, load_stage
-from ffe_train.sources import KINDS, detect_kind, open_pairs, open_source
+from ffe_train.sources import KINDS, detect_kind, ferplus, open_pairs, open_source
 from ffe_train.tasks import load_task
 from ffe_train.transfer import transfer
 
@@ -58,7 +58,7 @@ def prepare_set(
         items,
         out,
         name=out.name,
-        detector=_detector(detector_path),
+        detector=_detector(detector_path, kind),
         progress=lambda things, words, total: _bar(things, words, total, console),
         skip_bad=skip_bad,
         workers=workers,
@@ -102,21 +102,23 @@ def pretrain_stage(
     if not isinstance(recipe, Pretrain):
         raise ConfigError(f'{recipe_path}: has stage = "{recipe.stage}"; run `ffe-edge train {recipe.stage}`')
     names = dict.fromkeys([*recipe.data, *([recipe.pairs] if recipe.pairs else [])])
-    result = pretrain(
-        recipe,
-        {name: open_prepared(sets / name) for name in names},
-        out,
-        task=load_task(labels),
-        start=start_folder(recipe.network.start_from, out),
-        options=Options(
-            accelerator=accelerator,
-            devices=devices,
-            nodes=nodes,
-            threads=threads,
-            fresh=fresh,
-            on_epoch=lambda epoch: _say_epoch(epoch, recipe.schedule.epochs, console),
-        ),
-    )
+    with _steps_shown(console) as on_step:
+        result = pretrain(
+            recipe,
+            {name: open_prepared(sets / name) for name in names},
+            out,
+            task=load_task(labels),
+            start=start_folder(recipe.network.start_from, out),
+            options=Options(
+                accelerator=accelerator,
+                devices=devices,
+                nodes=nodes,
+                threads=threads,
+                fresh=fresh,
+                on_epoch=lambda epoch: _say_epoch(epoch, recipe.schedule.epochs, console),
+                on_step=on_step,
+            ),
+        )
     console.print(f"{result.folder}: {_figures(result.record['metrics'])}", highlight=False)
 
 
@@ -163,6 +165,23 @@ def start_folder(name: str, out: Path) -> Path | None:
     raise ConfigError(f"network.start_from {name}: no such stage in {out} and no folder of weights; train or import it")
 
 
+@contextmanager
+def _steps_shown(console: Console) -> Iterator[Callable[[Step], None]]:
+    """A bar over the steps of an epoch, on a terminal."""
+    if not console.is_terminal:
+        yield lambda _step: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("reading")
+
+        def show(step: Step) -> None:
+            words = f"epoch {step.epoch}, loss {step.loss:.3f}"
+            progress.update(bar, description=words, total=step.steps, completed=step.step)
+
+        yield show
+
+
 def _say_epoch(epoch: Epoch, epochs: int, console: Console) -> None:
     metric = "" if epoch.metric is None else f", metric {epoch.metric:.3f}"
     console.print(
@@ -178,9 +197,11 @@ def _option(text: str) -> tuple[str, Any]:
     return name.replace("-", "_"), tuple(value.split(",")) if "," in value else value
 
 
-def _detector(path: Path | None) -> FaceDetector | None:
+def _detector(path: Path | None, kind: str) -> FaceDetector | None:
+    """YuNet where there is its file. FER's 48 px are hard for it, but a doubtful face is the only one in its picture."""
     found = find_yunet(path)
-    return None if found is None else YuNet(found, DetectorSettings())
+    settings = DetectorSettings(confidence=ferplus.CONFIDENCE) if kind == "ferplus" else DetectorSettings()
+    return None if found is None else YuNet(found, settings)
 
 
 def _figures(metrics: dict[str, Any]) -> str:

@@ -68,7 +68,10 @@ def lesson_of(recipe: Pretrain, sets: Mapping[str, PreparedSet], task: Task) -> 
     chosen = [sets[name] for name in recipe.data]
     rows = itertools.chain.from_iterable(one.rows for one in chosen)
     check_rows(rows, task if recipe.learn == "expression" else None)
-    lesson = _identities(recipe, chosen, sets) if recipe.learn == "identity" else _expressions(recipe, chosen, task)
+    if recipe.learn == "identity":
+        lesson = _identities(recipe, chosen, sets)
+    else:
+        lesson = _expressions(recipe, chosen, task.only(recipe.labels))
     if lesson.drawn < recipe.schedule.batch:
         raise DataError(
             f"{recipe.name}: an epoch of {lesson.drawn} faces does not fill one batch of {recipe.schedule.batch}; "
@@ -100,7 +103,8 @@ def _expressions(recipe: Pretrain, chosen: Sequence[PreparedSet], task: Task) ->
     targets = train.targets(task, recipe.rater_weight)
     if missing := [label for label, mass in zip(task.labels, targets.sum(axis=0), strict=True) if mass == 0]:
         raise DataError(
-            f"{recipe.name}: no face to learn shows {', '.join(missing)}; add some, or give a labels.toml without them"
+            f"{recipe.name}: no face to learn shows {', '.join(missing)}; add some, or name in the recipe's labels those "
+            "that are shown"
         )
     judges = joined([one.select(np.flatnonzero(one.split == "val")) for one in chosen])
     truth = judges.targets(task, 0.0)

@@ -95,6 +95,8 @@ class Pretrain(Section):
     learn: Literal["identity", "expression"]
     data: Annotated[tuple[Name, ...], Field(min_length=1)]
     """Names of prepared sets: their split ``train`` is learned, ``val`` watched, ``test`` never seen."""
+    labels: tuple[str, ...] = ()
+    """Those of the task's labels that are learned (expressions); faces of others are left out. Empty: all."""
     weights: dict[Name, NotNegative] = {}
     """How often an image of a set is drawn in an epoch: 2 means twice, nothing said means once."""
     pairs: str = ""
