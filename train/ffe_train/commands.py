@@ -198,7 +198,7 @@ def _option(text: str) -> tuple[str, Any]:
 
 
 def _detector(path: Path | None, kind: str) -> FaceDetector | None:
-    """YuNet where there is its file. FER's 48 px are hard for it, but a doubtful face is the only one in its picture."""
+    """YuNet where there is its file. FER's 48 px are hard for it, but a doubtful face is the only one there."""
     found = find_yunet(path)
     settings = DetectorSettings(confidence=ferplus.CONFIDENCE) if kind == "ferplus" else DetectorSettings()
     return None if found is None else YuNet(found, settings)

@@ -103,8 +103,8 @@ def _expressions(recipe: Pretrain, chosen: Sequence[PreparedSet], task: Task) ->
     targets = train.targets(task, recipe.rater_weight)
     if missing := [label for label, mass in zip(task.labels, targets.sum(axis=0), strict=True) if mass == 0]:
         raise DataError(
-            f"{recipe.name}: no face to learn shows {', '.join(missing)}; add some, or name in the recipe's labels those "
-            "that are shown"
+            f"{recipe.name}: no face to learn shows {', '.join(missing)}; add some, or name in the recipe's labels "
+            "those that are shown"
         )
     judges = joined([one.select(np.flatnonzero(one.split == "val")) for one in chosen])
     truth = judges.targets(task, 0.0)
