@@ -49,6 +49,9 @@ def prepare(
     odd_colours: Annotated[bool, typer.Option("--allow-odd-colours", help="Red and blue may look swapped.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Threads that read, detect and align.")] = 2,
     min_age: Annotated[Optional[float], typer.Option(help="Only people known to be of this age or older.")] = None,
+    without: Annotated[
+        Optional[Path], typer.Option(help="Prepared set whose people are left out, as those that will be tested.")
+    ] = None,
     option: Annotated[
         Optional[list[str]], typer.Option(help="KEY=VALUE for the source, as people=111; may be repeated.")
     ] = None,
@@ -65,7 +68,7 @@ def prepare(
     with logged() as console:
         prepare_set(
             source, out, kind=kind, detector_path=detector, skip_bad=skip_bad, check_colours=not odd_colours,
-            workers=workers, options=option or [], min_age=min_age, console=console,
+            workers=workers, options=option or [], min_age=min_age, without=without, console=console,
         )  # fmt: skip
 
 

@@ -43,6 +43,7 @@ def prepare_set(
     workers: int,
     options: Sequence[str],
     min_age: float | None,
+    without: Path | None,
     console: Console,
 ) -> None:
     """Prepare one set and say what came of it."""
@@ -54,6 +55,9 @@ def prepare_set(
     items: Iterable[Item] = open_source(kind, path, **given)
     if min_age is not None:
         items = [item for item in items if item.row.age is not None and item.row.age >= min_age]
+    if without is not None:
+        kept_apart = {(row.source, row.subject) for row in open_prepared(without).rows}
+        items = [item for item in items if (item.row.source, item.row.subject) not in kept_apart]
     result = prepare(
         items,
         out,

@@ -78,7 +78,7 @@ def tune(
     torch.manual_seed(seed)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     history = []
-    with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):
         for epoch in _phases(network, crops, targets, recipe, seed, threads):
             history.append(epoch)
             if report:

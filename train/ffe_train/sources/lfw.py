@@ -45,8 +45,8 @@ def expressions(path: Path, *, source: str = "lfw") -> Iterator[Item]:
         yield Item(row, partial(read_crop, path / line["path"]))
 
 
-def identities(path: Path, *, source: str = "lfw-identities") -> Iterator[Item]:
-    """Faces by person; the split ``verif`` becomes ``val``.
+def identities(path: Path, *, source: str = "lfw") -> Iterator[Item]:
+    """Faces by person, the same people as those of ``expressions``; the split ``verif`` becomes ``val``.
 
     Args:
         path: folder with ``labels.csv`` and a folder of crops a person.
