@@ -200,6 +200,8 @@ class Transfer(Section):
     """Predict by the mean of the picture and its mirror image."""
     ship: bool = False
     """After the folds, train once more on everybody: the weights to export."""
+    allow_seen_people: bool = False
+    """Measure on people whom an earlier stage has learned; the result says so."""
 
 
 Stage = Annotated[Pretrain | Transfer, Field(discriminator="stage")]
