@@ -41,17 +41,28 @@ def weights(result: StageResult) -> dict[str, torch.Tensor]:
     return load_weights(result.folder / "weights.safetensors")[0]
 
 
-@pytest.mark.parametrize("kind", ["softmax", "cosface", "arcface", "adaface"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"kind": "softmax"},
+        {"kind": "cosface", "scale": 16},
+        {"kind": "arcface", "scale": 16},
+        {"kind": "adaface", "scale": 16, "alpha": 0.1},
+    ],
+    ids=lambda head: str(head["kind"]),
+)
 def test_identities_are_learned_and_strangers_told_apart(
-    sets: dict[str, PreparedSet], tmp_path: Path, kind: str
+    sets: dict[str, PreparedSet], tmp_path: Path, head: dict[str, Any]
 ) -> None:
-    recipe = recipe_of(pairs="toy", head={"kind": kind, "alpha": 0.1, "scale": 16}, schedule={"epochs": 3})
+    recipe = recipe_of(pairs="toy", head=head, schedule={"epochs": 3})
     result = run(sets, tmp_path, recipe)
     losses = [epoch["loss"] for epoch in result.record["history"]]
     assert losses[-1] < losses[0]
     assert result.record["metrics"]["verification_accuracy"] > 0.8
     assert load_backbone(result.folder).spec.architecture == "face-resnet18"
-    assert sorted(path.name for path in result.folder.iterdir()) == ["history.csv", "stage.json", "weights.safetensors"]
+    assert sorted(path.name for path in result.folder.iterdir()) == [
+        "history.csv", "people.txt", "stage.json", "weights.safetensors",
+    ]  # fmt: skip
 
 
 def test_expressions_are_learned_from_a_stage_of_identities(sets: dict[str, PreparedSet], tmp_path: Path) -> None:
@@ -63,7 +74,7 @@ def test_expressions_are_learned_from_a_stage_of_identities(sets: dict[str, Prep
     result = run(sets, tmp_path, recipe, start=first.folder, options=options)
     assert result.record["metrics"] == {"val_accuracy": told[-1].metric, "val_images": 16}
     assert told[-1].metric > 0.8
-    assert result.record["start"]["stage"] == "toy"
+    assert result.record["start"]["name"] == "toy"
     assert load_expression_network(result.folder).head.out_features == 2
     assert read_stored(result.folder).about["labels"] == list(LABELS)
 
@@ -189,3 +200,20 @@ def test_raters_votes_are_learned_as_far_as_the_recipe_says(sets: dict[str, Prep
     doubtful = run(undecided, tmp_path / "a", recipe_of("expression", rater_weight=1.0, schedule={"epochs": 3}))
     sure = run(undecided, tmp_path / "b", recipe_of("expression", rater_weight=0.0, schedule={"epochs": 3}))
     assert sure.record["history"][-1]["loss"] < np.log(2) - 0.1 < doubtful.record["history"][-1]["loss"]
+
+
+def test_a_pretraining_takes_over_no_folder_of_another_kind(sets: dict[str, PreparedSet], tmp_path: Path) -> None:
+    parts = tmp_path / "toy" / "parts"
+    parts.mkdir(parents=True)
+    for options in (CPU, replace(CPU, fresh=True)):
+        with pytest.raises(ConfigError, match=r"toy: holds a transfer, and the stage toy is a pretraining"):
+            run(sets, tmp_path, recipe_of(**AT_ONCE), options=options)
+    assert parts.is_dir()
+
+
+def test_a_stage_does_not_start_from_its_own_folder(sets: dict[str, PreparedSet], tmp_path: Path) -> None:
+    first = run(sets, tmp_path, recipe_of(**AT_ONCE))
+    recipe = recipe_of(network={"start_from": "toy"}, **AT_ONCE)
+    with pytest.raises(ConfigError, match="starts from its own folder"):
+        run(sets, tmp_path, recipe, start=first.folder, options=replace(CPU, fresh=True))
+    assert (first.folder / "weights.safetensors").is_file()

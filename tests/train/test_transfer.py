@@ -217,3 +217,56 @@ def test_damaged_parts_are_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DataError, match=r"repeat0-fold0-s0\.npz: is damaged"):
         run(recipe_of(), target, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "kind"),
+    [
+        pytest.param("stage.json", '{"recipe": {"stage": "pretrain"}}', "a pretraining", id="pretraining"),
+        pytest.param("weights.json", "{}", "imported weights", id="import"),
+        pytest.param("resume.ckpt", "", "a pretraining", id="running-pretraining"),
+        pytest.param("other", "", "weights that no stage here has made", id="weights"),
+    ],
+)
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_folder_of_another_kind_is_left_alone(tmp_path: Path, file: str, text: str, kind: str, fresh: bool) -> None:
+    (tmp_path / "toy").mkdir()
+    for name in (file, "weights.safetensors"):
+        (tmp_path / "toy" / name).write_text(text)
+    with pytest.raises(ConfigError, match=f"toy: holds {kind}, and the stage toy is a transfer"):
+        run(recipe_of(), prepared(tmp_path / "set"), tmp_path, fresh=fresh)
+    assert (tmp_path / "toy" / "weights.safetensors").is_file()
+
+
+def test_a_transfer_does_not_start_from_its_own_folder(tmp_path: Path) -> None:
+    target = prepared(tmp_path / "set")
+    run(recipe_of(ship=True), target, tmp_path)
+    with pytest.raises(ConfigError, match="starts from its own folder"):
+        run(recipe_of(), target, tmp_path, start=tmp_path / "toy", fresh=True)
+    assert (tmp_path / "toy" / "weights.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        pytest.param({"fine_tune": {"epochs": 0}}, "no layer would be trained; raise fine_tune.epochs", id="untrained"),
+        pytest.param(
+            {"network": {"architecture": "resnet18", "preset": "tiny", "start_from": "x"}},
+            "starts from x, which is not given",
+            id="no-start",
+        ),
+    ],
+)
+def test_a_recipe_that_would_measure_another_network_is_refused(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        run(recipe_of(**changes), prepared(tmp_path / "set"), tmp_path)
+    assert not (tmp_path / "toy").exists()
+
+
+def test_what_a_start_from_scratch_leaves_out_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "ffe_train")
+    run(recipe_of(fine_tune={"epochs": 1, "batch": 32, "l2_sp": 0.1}), prepared(tmp_path / "set"), tmp_path)
+    told = [message for message in caplog.messages if "from scratch" in message]
+    assert told == ["toy: starts from scratch, so these are left out: the probe, l2_sp"]

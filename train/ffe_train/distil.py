@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 
@@ -23,14 +24,15 @@ from ffe_edge.types import FloatArray
 from ffe_train.calibration import softmax
 from ffe_train.folds import Fold, IntArray
 from ffe_train.nested import chosen_for, inner_logits, name_of, outer_logits
+from ffe_train.people import check_strangers
 from ffe_train.prepared import PreparedSet
 from ffe_train.pretrain import StageResult
 from ffe_train.recipes import Transfer
-from ffe_train.stage_folder import PARTS, claim, made
+from ffe_train.stage_folder import PARTS, check_own, claim, made, origin_of
 from ffe_train.target_set import Labelled, asked_for, labelled_of
 from ffe_train.tasks import Task
 from ffe_train.trainings import EVERYBODY, Teach, Training, Trainings
-from ffe_train.transfer import Progress, device_of, transfer
+from ffe_train.transfer import Progress, check_teaches, device_of, transfer
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def distil(
         fresh: begin the student anew; teachers are kept.
 
     Raises:
-        ConfigError: a teacher and the student do not agree about set, labels and folds.
+        ConfigError: a teacher and the student do not agree about set, labels and folds, or as ``transfer``.
         DataError: as ``transfer``.
         ModelError: as ``transfer``.
         ValueError: no teacher, or temperature or weight out of range.
@@ -83,20 +85,24 @@ def distil(
         raise ValueError(f"{len(teachers)} teachers at temperature {temperature} and weight {weight} cannot teach")
     place, asked = device_of(device), task.only(student.labels)
     torch.set_num_threads(threads)
+    cv2.setNumThreads(1)
     chosen = asked_for(target, task, asked)
+    labelled = labelled_of(chosen, asked)
+    taught_by = [teacher.start for teacher in teachers if teacher.start]
+    _check_folders(teachers, student, out, start)
+    check_strangers(student, labelled.person.tolist(), origin_of(start, taught_by).people)
     voices = []
     for teacher in teachers:
-        check_same_folds(teacher.recipe, student)
         made_of = made(teacher.recipe, chosen, asked, teacher.start, None)
         claim(out / teacher.recipe.name, made_of, fresh=False)
         folder = out / teacher.recipe.name / PARTS
         trainings = Trainings(folder, chosen, asked, start=teacher.start, device=place, threads=threads)
-        voices.append(Voice(teacher.recipe, labelled_of(chosen, asked), trainings))
+        voices.append(Voice(teacher.recipe, labelled, trainings))
     teach = teaching(voices, chosen, asked, temperature=temperature, weight=weight)
     more = _more(teachers, chosen, asked, temperature, weight)
     return transfer(
         student, target, out, task=task, start=start, device=place, threads=threads, progress=progress, fresh=fresh,
-        teach=teach, more=more,
+        teach=teach, taught_by=taught_by, more=more,
     )  # fmt: skip
 
 
@@ -175,6 +181,16 @@ def check_same_folds(teacher: Transfer, student: Transfer) -> None:
             raise ConfigError(f"{student.name}: {key} is {theirs}, but its teacher {teacher.name} has {ours}")
     if teacher.name == student.name:
         raise ConfigError(f"{student.name}: teacher and student need two names")
+
+
+def _check_folders(teachers: Sequence[Teacher], student: Transfer, out: Path, start: Path | None) -> None:
+    """All that can be wrong with the recipes and their folders, before a teacher is trained."""
+    check_teaches(student, start)
+    check_own(out / student.name, "transfer", [start, *(teacher.start for teacher in teachers)])
+    for teacher in teachers:
+        check_same_folds(teacher.recipe, student)
+        check_teaches(teacher.recipe, teacher.start)
+        check_own(out / teacher.recipe.name, "transfer", [teacher.start])
 
 
 def _more(

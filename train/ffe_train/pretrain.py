@@ -13,12 +13,12 @@ from typing import Any, Final
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from ffe_edge.errors import ConfigError
 from ffe_train.batches import Epochs
 from ffe_train.checkpoint import (
     load_backbone,
-    read_stored,
     save_backbone,
     save_expression_network,
     weights_digest,
@@ -27,11 +27,13 @@ from ffe_train.devices import Options, launched, silent
 from ffe_train.files import commit, read_json, write_atomically, write_json
 from ffe_train.heads import new_head
 from ffe_train.networks import ExpressionNetwork, NetworkSpec, new_backbone
+from ffe_train.people import PEOPLE, People, people_of, write_people
 from ffe_train.prepared import PreparedSet
 from ffe_train.pretrain_data import Lesson, lesson_of
 from ffe_train.pretrain_loop import Epoch, IdentityLearner, Training
 from ffe_train.recipes import Network, Pretrain
 from ffe_train.resume import RECORD, RESUME, digest_of, finished, load_position
+from ffe_train.stage_folder import Origin, check_own, origin_of
 from ffe_train.tasks import NINE, Task
 
 logger = logging.getLogger(__name__)
@@ -44,7 +46,7 @@ class StageResult:
     """A finished stage."""
 
     folder: Path
-    """Holds ``weights.safetensors``, ``stage.json`` and ``history.csv``."""
+    """Holds ``weights.safetensors``, ``stage.json``, ``history.csv`` and ``people.txt``."""
     record: dict[str, Any]
     """What stands in ``stage.json``."""
 
@@ -71,7 +73,7 @@ def pretrain(
         options: where and how.
 
     Raises:
-        ConfigError: a set or the start is not given, or the devices are not there.
+        ConfigError: a set or the start is not given, the folder is another kind's, or the devices are not there.
         DataError: the data cannot be learned, the folder holds another recipe's result, the loss is no longer a
             number, or the disk is full.
         ModelError: the start is absent, damaged or of another network.
@@ -79,9 +81,13 @@ def pretrain(
     options = options or Options()
     lesson = lesson_of(recipe, sets, task)
     folder, made_of = out / recipe.name, _made_of(recipe, lesson, start)
+    check_own(folder, "pretrain", [start])
+    origin = origin_of(start)
+    people = origin.people | people_of(lesson.people)
     record = None if options.fresh else finished(folder, made_of)
     if record is not None:
         logger.info("stage %s is done already", recipe.name)
+        _add_people(folder, people)
         return StageResult(folder, record)
     learner = new_learner(recipe, lesson, start)
     fabric = launched(options, precision=recipe.schedule.precision, batch=recipe.schedule.batch)
@@ -91,7 +97,7 @@ def pretrain(
     fabric.barrier()
     _run(training, folder, made_of, options)
     if fabric.is_global_zero:
-        _finish(training, folder, made_of, start)
+        _finish(training, folder, made_of, origin, people)
     fabric.barrier()
     return StageResult(folder, read_json(folder / RECORD))
 
@@ -172,17 +178,24 @@ def _write_history(history: list[Epoch], path: Path) -> None:
     write_atomically(path, text.getvalue().encode())
 
 
-def _finish(training: Training, folder: Path, made_of: Mapping[str, Any], start: Path | None) -> None:
-    """Weights first, then the record that makes the stage a finished one, then the position goes."""
+@rank_zero_only
+def _add_people(folder: Path, people: People) -> None:
+    """To a stage that was finished before stages wrote down whom they learned."""
+    if not (folder / PEOPLE).is_file():
+        write_people(people, folder)
+
+
+def _finish(training: Training, folder: Path, made_of: Mapping[str, Any], origin: Origin, people: People) -> None:
+    """People and weights first, then the record that makes the stage a finished one, then the position goes."""
     recipe, lesson, result = training.recipe, training.lesson, training.result
-    begun = {} if start is None else read_stored(start).about
     about = {
         "stage": recipe.name,
         "learn": recipe.learn,
         "colour": "RGB",
         "digest": digest_of(made_of),
-        "licence": begun.get("licence", ""),
+        **origin.about(recipe.data, people),
     }
+    write_people(people, folder)
     if isinstance(result, ExpressionNetwork):
         spec = result.backbone.spec
         save_expression_network(training.result_state, folder, spec, lesson.classes, about)
@@ -193,9 +206,9 @@ def _finish(training: Training, folder: Path, made_of: Mapping[str, Any], start:
         "recipe": recipe.model_dump(mode="json"),
         "made_of": dict(made_of),
         "commit": commit(),
-        "start": {"stage": begun.get("stage", ""), "sha256": made_of["start"]},
         "images": dict(zip(recipe.data, lesson.counts, strict=True)),
         "classes": len(lesson.classes),
+        "people": len(people.lines),
         "history": [asdict(epoch) for epoch in training.at.history],
         "metrics": training.at.figures,
     }

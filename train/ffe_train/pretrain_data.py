@@ -42,6 +42,11 @@ class Lesson:
     """The set whose pairs measure identities."""
 
     @property
+    def people(self) -> tuple[str, ...]:
+        """Names ``source/subject`` of everybody who is learned."""
+        return self.train.identity()[1]
+
+    @property
     def drawn(self) -> int:
         """Faces in an epoch."""
         return sum(round(count * weight) for count, weight in zip(self.counts, self.weights, strict=True))
