@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 import cv2
@@ -11,7 +13,7 @@ import pytest
 
 from ffe_edge.errors import ConfigError, DataError, FfeError
 from ffe_train.sources import KINDS, affectnet, detect_kind, folders, manifests, nagoya, open_pairs, open_source
-from ffe_train.sources.images import read_image
+from ffe_train.sources.images import decoded, read_image
 from ffe_train.tasks import NINE
 
 
@@ -110,6 +112,32 @@ def test_a_file_that_is_no_picture_is_named(tmp_path: Path, content: bytes | int
 
 
 AFFECTNET = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal\n"
+
+
+def png_header(side: int) -> bytes:
+    """A PNG that says its size and holds no picture."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    size = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+def test_a_picture_larger_than_can_be_decoded_is_unreadable() -> None:
+    with pytest.raises(DataError, match=r"huge\.png: cannot be decoded .* too large"):
+        decoded(png_header(100_000), "huge.png")
+
+
+def test_a_jpeg_cut_off_behind_its_small_picture_is_told() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    whole = cv2.imencode(".jpg", noise)[1].tobytes()
+    exif = b"\xff\xe1" + struct.pack(">H", len(whole) + 2) + whole
+    outer = whole[:2] + exif + whole[2:]
+    np.testing.assert_array_equal(decoded(outer, "whole.jpg"), decoded(whole, "plain.jpg"))
+    for end in (len(exif) + 900, len(exif) - 10, len(outer) - 2):
+        with pytest.raises(DataError, match="is cut off"):
+            decoded(outer[:end], "cut.jpg")
 
 
 def test_affectnets_csv_gives_boxes_and_drops_what_is_no_expression(tmp_path: Path) -> None:
@@ -293,3 +321,43 @@ def test_a_set_that_cannot_be_opened_is_told(
 ) -> None:
     with pytest.raises(FfeError, match=told):
         open_source(kind, path, **options)
+
+
+def test_options_may_be_text_as_a_command_line_gives_them(tmp_path: Path) -> None:
+    root = album(tmp_path, *(f"p{number}/{number}.png" for number in range(4)))
+    rows = [item.row for item in open_source("identity-folders", root, aligned="no", val_every="2", split="test")]
+    assert [row.split for row in rows] == ["test", "val", "test", "val"]
+    assert {row.landmarks for row in rows} == {None}
+    assert all(item.row.landmarks for item in open_source("identity-folders", root, aligned="Yes"))
+
+
+def test_a_comma_in_an_expression_is_no_list(tmp_path: Path) -> None:
+    root = album(tmp_path, "joy/ann12.png", "joy/ben7.png")
+    rows = [item.row for item in open_source("label-folders", root, subject="^([a-z]{2,3})")]
+    assert [row.subject for row in rows] == ["ann", "ben"]
+
+
+def test_ages_are_two_numbers_with_a_comma() -> None:
+    first = next(iter(open_source("rendered-expressions", None, people="5", images="1", ages="70,71")))
+    assert first.row.age is not None
+    assert 70 <= first.row.age <= 71
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "told"),
+    [
+        pytest.param("identity-folders", {"aligned": "maybe"}, "true, false, yes or no, not 'maybe'", id="bool"),
+        pytest.param("identity-folders", {"val_every": "few"}, "val_every is a whole number, not 'few'", id="int"),
+        pytest.param("identity-folders", {"split": "dev"}, "split is one of train, val, test, not 'dev'", id="choice"),
+        pytest.param("label-folders", {"names": "a"}, "names is nothing that a text can give", id="mapping"),
+        pytest.param("rendered-expressions", {"ages": "70"}, "ages.1: Field required", id="one-age"),
+        pytest.param(
+            "rendered-expressions", {"people": "many"}, "people: Input should be a valid integer", id="people"
+        ),
+    ],
+)
+def test_text_of_another_form_is_refused_with_the_form(
+    tmp_path: Path, kind: str, options: dict[str, str], told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        open_source(kind, tmp_path, **options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +23,7 @@ from ffe_train.sources import (
     rendered_people,
 )
 from ffe_train.sources.detect import detect_kind
+from ffe_train.sources.options import read_options, tuples_split
 
 __all__ = ["KINDS", "detect_kind", "open_pairs", "open_source"]
 
@@ -50,10 +50,11 @@ def open_source(kind: str, path: Path | None, **options: Any) -> Iterable[Item]:
     Args:
         kind: one of ``KINDS``.
         path: its file or folder; None for rendered people.
-        options: keywords of the kind's reader: ``items`` of its module, or the fields of ``RenderedPeople``.
+        options: keywords of the kind's reader: ``items`` of its module, or the fields of ``RenderedPeople``. Text
+            becomes what the reader asks for: true, a number, two numbers with a comma between them.
 
     Raises:
-        ConfigError: there is no such kind, or it does not take such an option.
+        ConfigError: there is no such kind, it does not take such an option, or not of this form.
         DataError: the set cannot be read; may come when the pictures are listed.
     """
     if kind in RENDERED:
@@ -63,10 +64,7 @@ def open_source(kind: str, path: Path | None, **options: Any) -> Iterable[Item]:
     if path is None:
         raise DataError(f"{kind}: needs the path of its file or folder")
     read = _READERS[kind]
-    takes = list(inspect.signature(read).parameters)[1:]
-    if unknown := [name for name in options if name not in takes]:
-        raise ConfigError(f"{kind} takes no option {unknown[0]!r}; it takes {', '.join(takes)}")
-    return read(path, **options)
+    return read(path, **read_options(kind, read, options))
 
 
 def open_pairs(kind: str, path: Path | None, **options: Any) -> tuple[Pair, ...]:
@@ -85,7 +83,8 @@ def open_pairs(kind: str, path: Path | None, **options: Any) -> tuple[Pair, ...]
 
 def _rendered(kind: str, options: Mapping[str, Any]) -> rendered_people.RenderedPeople:
     try:
-        return rendered_people.RenderedPeople(**{**options, "purpose": RENDERED[kind]})
+        given = tuples_split(rendered_people.RenderedPeople, options)
+        return rendered_people.RenderedPeople.model_validate({**given, "purpose": RENDERED[kind]})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         reason = "unknown option" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")

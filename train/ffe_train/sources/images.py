@@ -17,6 +17,8 @@ from ffe_edge.types import ImageArray
 
 SUFFIXES: Final = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
+JPEG_SCAN: Final = 0xDA
+"""Marker before the picture's own data; what precedes it may hold a whole small picture."""
 
 
 def read_image(path: Path) -> ImageArray:
@@ -36,13 +38,32 @@ def decoded(data: bytes, name: str) -> ImageArray:
     """(H, W, 3) uint8 BGR from the bytes of a JPEG, PNG, ... file.
 
     Raises:
-        DataError: it is no picture, or a JPEG that was cut off, which OpenCV would fill up with grey.
+        DataError: it is no picture, larger than OpenCV takes, or a JPEG that was cut off, which OpenCV would fill up
+            with grey.
     """
-    cut_off = data.startswith(JPEG_START) and JPEG_END not in data[len(data) // 2 :]
-    image = None if not data or cut_off else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if is_cut_off(data):
+        raise DataError(f"{name}: is cut off")
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    except cv2.error as error:
+        raise DataError(f"{name}: cannot be decoded ({error.err or 'damaged'}); it may be too large") from error
     if image is None:
-        raise DataError(f"{name}: {'is cut off' if cut_off else 'is no picture'}")
+        raise DataError(f"{name}: is no picture")
     return np.asarray(image, np.uint8)
+
+
+def is_cut_off(data: bytes) -> bool:
+    """Whether it is a JPEG whose end is missing.
+
+    Source: ITU-T T.81, B.1.1.4: a segment is a marker FF xx and, from there on, its length in two bytes.
+    """
+    if not data.startswith(JPEG_START):
+        return False
+    at = len(JPEG_START)
+    while at + 4 <= len(data) and data[at] == JPEG_START[0] and data[at + 1] != JPEG_SCAN:
+        filler = data[at + 1] == JPEG_START[0]
+        at += 1 if filler else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return JPEG_END not in data[at:]
 
 
 def read_crop(path: Path) -> ImageArray:
