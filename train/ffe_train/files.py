@@ -1,4 +1,7 @@
-"""Files that are whole or not there: weights, positions to resume from, JSON."""
+"""Files that are whole or not there: weights, positions to resume from, JSON.
+
+Torch is imported where tensors are meant, so that reports need none.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,12 @@ import pickle
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Final
-
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from ffe_edge.errors import DataError, ModelError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 METADATA_KEY: Final = "ffe"
 """Entry of a safetensors header that holds our JSON."""
@@ -57,6 +58,8 @@ def save_weights(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[st
     Raises:
         DataError: the disk is full or the folder cannot be written.
     """
+    from safetensors.torch import save  # noqa: PLC0415 - reports do without it
+
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(metadata, sort_keys=True)
     write_atomically(path, save(plain, {METADATA_KEY: text, "format": "pt"}))
@@ -68,6 +71,8 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         ModelError: the file is absent or damaged.
     """
+    from safetensors import SafetensorError, safe_open  # noqa: PLC0415 - reports do without it
+
     try:
         with safe_open(path, framework="pt") as file:
             names = file.keys()
@@ -86,6 +91,8 @@ def save_resume(state: Mapping[str, Any], path: Path) -> None:
     Raises:
         DataError: the disk is full or the folder cannot be written.
     """
+    import torch  # noqa: PLC0415 - reports do without it
+
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
     write_atomically(path, buffer.getvalue())
@@ -97,6 +104,8 @@ def load_resume(path: Path) -> dict[str, Any]:
     Raises:
         DataError: the file is absent, damaged, or holds more than tensors and plain values.
     """
+    import torch  # noqa: PLC0415 - reports do without it
+
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
