@@ -24,11 +24,17 @@ class Answers:
     rater: StringArray
     """(A,) who."""
     answer: IntArray
-    """(A,) class id, K for other."""
+    """(A,) class id among the labels asked for, K for other."""
 
 
-def read_answers(path: Path, task: Task) -> Answers:
+def read_answers(path: Path, task: Task, labels: tuple[str, ...] = ()) -> Answers:
     """Read ``path,rater,answer``: an answer is a label, its Japanese name, ``other`` or その他.
+
+    Args:
+        path: the csv.
+        task: all that raters could answer.
+        labels: those of the task that are compared. An answer that is another label of the task counts as other, as
+            the counts of a manifest do. Empty: all.
 
     Raises:
         DataError: the file cannot be read, a column is missing, an answer is none of these, or a rater answers twice
@@ -38,8 +44,10 @@ def read_answers(path: Path, task: Task) -> Answers:
     for name in ("path", "rater", "answer"):
         if name not in table.cells:
             raise DataError(f"{path}: line 1: column {name} is missing; needed are path, rater, answer")
-    words = {label: k for k, label in enumerate((*task.labels, OTHER))}
-    words |= {name: k for k, name in enumerate((*task.japanese, OTHER_JAPANESE))}
+    asked = labels or task.labels
+    ids = [asked.index(label) if label in asked else len(asked) for label in (*task.labels, OTHER)]
+    words = dict(zip((*task.labels, OTHER), ids, strict=True))
+    words |= dict(zip((*task.japanese, OTHER_JAPANESE), ids, strict=True))
     images, raters = table.texts("path"), table.texts("rater")
     seen: set[tuple[str, str]] = set()
     for row, key in enumerate(zip(images, raters, strict=True)):
