@@ -7,11 +7,14 @@ from typing import Annotated, Final, Optional
 
 import typer
 
+from ffe_edge.cli_choices import Architecture, Device, Flavour, Scheduler, WeightKind
 from ffe_edge.cli_terminal import logged, need
+from ffe_edge.errors import ConfigError
 
 EPILOG: Final = (
     "In this order: `prepare` sets of faces, `pretrain` on large ones, `transfer` to your own people, `evaluate`, "
-    "`raters`. `grid` does it for many networks at once. Recipes: train/recipes/."
+    "`raters`. `distil` has transfers teach a smaller network, `grid` does it for many networks at once. Recipes: "
+    "train/recipes/."
 )
 
 train_app = typer.Typer(
@@ -28,7 +31,7 @@ Labels = Annotated[
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Begin anew where the recipe or the data has changed.")]
 Threads = Annotated[int, typer.Option(min=1, help="Of torch, on a CPU.")]
-Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
+OneDevice = Annotated[Device, typer.Option(help="One device; only pretraining uses several.")]
 Answers = Annotated[Optional[Path], typer.Option(help="csv of path,rater,answer; without it the set's own counts.")]
 Resamples = Annotated[int, typer.Option(min=100, help="Of the bootstrap over people.")]
 DetectorOption = Annotated[Optional[Path], typer.Option(help="YuNet's ONNX; without it the fetched one.")]
@@ -77,11 +80,9 @@ def import_weights(
     weights: Annotated[Path, typer.Argument(help="AdaFace .ckpt, CVLface, insightface backbone.pth, torchvision.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; recipes start from its name.")],
     licence: Annotated[str, typer.Option(help="Terms of these weights, as you have read them.")],
-    architecture: Annotated[
-        Optional[str], typer.Option(help="resnet18, resnet50, face-resnet18 or face-resnet50 [default: as found].")
-    ] = None,
-    flavour: Annotated[str, typer.Option(help="Of a Face-ResNet: adaface or insightface.")] = "adaface",
-    kind: Annotated[str, typer.Option(help="auto, adaface, cvlface, insightface or torchvision.")] = "auto",
+    architecture: Annotated[Optional[Architecture], typer.Option(help="What they are of [default: as found].")] = None,
+    flavour: Annotated[Flavour, typer.Option(help="Of a Face-ResNet.")] = Flavour.ADAFACE,
+    kind: Annotated[WeightKind, typer.Option(help="Whose they are; auto tells it by the names.")] = WeightKind.AUTO,
 ) -> None:
     """Turn public weights into ours: names mapped, colour order folded, licence and SHA-256 kept beside them.
 
@@ -92,8 +93,9 @@ def import_weights(
 
     with logged() as console:
         import_public_weights(
-            weights, out, architecture=architecture, flavour=flavour, licence=licence, kind=kind, console=console
-        )
+            weights, out, architecture=architecture.value if architecture else None, flavour=flavour.value,
+            licence=licence, kind=kind.value, console=console,
+        )  # fmt: skip
 
 
 @train_app.command()
@@ -104,7 +106,7 @@ def pretrain(
     labels: Labels = None,
     fresh: Fresh = False,
     threads: Threads = 2,
-    accelerator: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    accelerator: Annotated[Device, typer.Option(help="Kind of the devices.")] = Device.AUTO,
     devices: Annotated[int, typer.Option(min=1, help="Of each node.")] = 1,
     nodes: Annotated[int, typer.Option(min=1, help="Started by torchrun; see train/jobs/.")] = 1,
 ) -> None:
@@ -117,8 +119,8 @@ def pretrain(
 
     with logged() as console:
         pretrain_stage(
-            recipe, sets, out, labels=labels, fresh=fresh, threads=threads, accelerator=accelerator, devices=devices,
-            nodes=nodes, console=console,
+            recipe, sets, out, labels=labels, fresh=fresh, threads=threads, accelerator=accelerator.value,
+            devices=devices, nodes=nodes, console=console,
         )  # fmt: skip
 
 
@@ -130,17 +132,42 @@ def transfer(
     labels: Labels = None,
     fresh: Fresh = False,
     threads: Threads = 2,
-    device: Device = "auto",
+    device: OneDevice = Device.AUTO,
 ) -> None:
     """Take a network to your own people, in nested folds that keep people apart.
 
     Example: `ffe-edge train transfer train/recipes/elderly.toml --sets sets`
     """
     need("torch", "train")
-    from ffe_train.commands import transfer_stage
+    from ffe_train.commands_target import transfer_stage
 
     with logged() as console:
-        transfer_stage(recipe, sets, out, labels=labels, fresh=fresh, threads=threads, device=device, console=console)
+        transfer_stage(
+            recipe, sets, out, labels=labels, fresh=fresh, threads=threads, device=device.value, console=console
+        )
+
+
+@train_app.command()
+def distil(
+    recipe: Annotated[Path, typer.Argument(help='Recipe with stage = "distil".')],
+    sets: Sets,
+    out: Out = Path("runs"),
+    labels: Labels = None,
+    fresh: Fresh = False,
+    threads: Threads = 2,
+    device: OneDevice = Device.AUTO,
+) -> None:
+    """Have finished transfers teach a smaller network, which is measured in their folds on people none of them saw.
+
+    Example: `ffe-edge train distil train/recipes/student.toml --sets sets`
+    """
+    need("torch", "train")
+    from ffe_train.commands_target import distil_stage
+
+    with logged() as console:
+        distil_stage(
+            recipe, sets, out, labels=labels, fresh=fresh, threads=threads, device=device.value, console=console
+        )
 
 
 @train_app.command()
@@ -157,8 +184,8 @@ def evaluate(
 
     Example: `ffe-edge train evaluate runs/elderly`
     """
-    need("torch", "train")
-    from ffe_train.commands_report import evaluate_stage
+    need("matplotlib", "train")
+    from ffe_train.commands_evaluate import evaluate_stage
 
     with logged() as console:
         evaluate_stage(stage, out, labels=labels, answers=answers, resamples=resamples, console=console)
@@ -179,9 +206,10 @@ def raters(
 
     Example: `ffe-edge train raters --published`
     """
-    need("torch", "train")
-    from ffe_train.commands_report import compare_with_raters, print_published
+    from ffe_train.commands_evaluate import compare_with_raters, print_published
 
+    if published and (stage or answers):
+        raise ConfigError("--published rebuilds printed tables and takes no STAGE or --answers; leave one out")
     if published:
         print_published(out)
         return
@@ -198,7 +226,7 @@ def grid(
     threads: Threads = 2,
     level: Annotated[Optional[int], typer.Option(min=0, help="With --task: one job of a cluster's array.")] = None,
     task: Annotated[Optional[int], typer.Option(min=0, help="Number of that job.")] = None,
-    script: Annotated[Optional[str], typer.Option(help="slurm or age: print what submits the grid there.")] = None,
+    script: Annotated[Optional[Scheduler], typer.Option(help="Print what submits the grid there.")] = None,
     table: Annotated[Optional[Path], typer.Option(help="Write the table of results here, in Markdown.")] = None,
 ) -> None:
     """Run pretraining x architecture x seed; what is done is not run again, and the table marks what is chance.
@@ -210,8 +238,8 @@ def grid(
 
     with logged() as console:
         run_grid(
-            file, sets, out, workers=workers, threads=threads, level=level, task=task, script=script, table=table,
-            console=console,
+            file, sets, out, workers=workers, threads=threads, level=level, task=task,
+            script=script.value if script else None, table=table, console=console,
         )  # fmt: skip
 
 

@@ -1,19 +1,26 @@
-"""The whole protocol from the command line: prepare, pretrain, transfer, evaluate, raters, grid."""
+"""The whole protocol from the command line: prepare, pretrain, transfer, distil, evaluate, raters, grid."""
 
 from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
+from enum import Enum
 from pathlib import Path
+from typing import Any, get_args
 
 import cv2
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from ffe_edge import cli_choices
 from ffe_edge.cli import app
 from ffe_edge.emotions import LABELS
 from ffe_edge.errors import ConfigError, DataError, FfeError
+from ffe_train import import_weights, networks, recipes
+from ffe_train.predictions import Predictions, read_predictions, write_predictions
 from ffe_train.prepared import open_prepared
 
 PRETRAIN = """
@@ -33,6 +40,17 @@ data = "old"
 network = { architecture = "resnet18", preset = "tiny", start_from = "identities" }
 folds = { outer = 2, inner = 2 }
 probe = { epochs = 1 }
+fine_tune = { epochs = 1, batch = 16 }
+"""
+DISTIL = """
+stage = "distil"
+name = "student"
+teachers = ["elderly"]
+temperature = 3.0
+weight = 0.6
+data = "old"
+network = { architecture = "resnet18", preset = "tiny" }
+folds = { outer = 2, inner = 2 }
 fine_tune = { epochs = 1, batch = 16 }
 """
 PAIN = """
@@ -101,6 +119,58 @@ def test_raters_are_compared_from_their_answers(place: Path, tmp_path: Path) -> 
     ] == pytest.approx(2 / 3)
 
 
+def test_answers_that_are_another_label_than_the_predictions_count_as_other(tmp_path: Path) -> None:
+    count, none = 8, np.zeros(8, np.int64)
+    names = np.array([f"{n}.png" for n in range(count)])
+    probs = np.eye(2, dtype=np.float32)[np.arange(count) // 2 % 2]
+    predictions = Predictions(
+        ("joy", "neutral"), names, np.array(list("aabbccdd")), np.full(count, "set"), np.arange(count) % 2, probs,
+        none, none, np.full(count, np.nan, np.float32), np.full(count, ""), np.zeros((count, 3), np.float32),
+    )  # fmt: skip
+    write_predictions(predictions, tmp_path / "predictions.csv")
+    answers = [f"{name},{rater},{answer}" for name in names for rater, answer in enumerate(("joy", "恐怖"))]
+    (tmp_path / "answers.csv").write_text("\n".join(["path,rater,answer", *answers]), encoding="utf-8")
+    words = (tmp_path / "predictions.csv", "--answers", tmp_path / "answers.csv", "--resamples", "100")
+    assert "16 answers, 8 of them other" in ffe_edge("train", "raters", *words)
+    ffe_edge("train", "evaluate", *words, "--out", tmp_path / "report")
+    report = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
+    assert report["raters"]["other"] == 8
+
+
+def test_a_student_is_taught_by_a_finished_transfer(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "student.toml").write_text(DISTIL, encoding="utf-8")
+    words = ("distil", tmp_path / "student.toml", "--sets", place / "sets", "--out", place / "runs", "--threads", "1")
+    ffe_edge("train", *words)
+    record = json.loads((place / "runs" / "student" / "stage.json").read_text(encoding="utf-8"))
+    assert (record["distilled"]["temperature"], record["distilled"]["weight"]) == (3.0, 0.6)
+    assert [teacher["recipe"]["name"] for teacher in record["distilled"]["teachers"]] == ["elderly"]
+    assert len(read_predictions(place / "runs" / "student" / "predictions.csv")) == 72
+
+
+@pytest.mark.parametrize(
+    ("teacher", "message"),
+    [
+        pytest.param("nobody", "teachers: nobody is no stage", id="not-done"),
+        pytest.param("identities", "teachers: identities is a pretraining", id="pretraining"),
+    ],
+)
+def test_a_teacher_must_be_a_finished_transfer(place: Path, tmp_path: Path, teacher: str, message: str) -> None:
+    (tmp_path / "student.toml").write_text(DISTIL.replace('["elderly"]', f'["{teacher}"]'), encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        ffe_edge("train", "distil", tmp_path / "student.toml", "--sets", place / "sets", "--out", place / "runs")
+
+
+def test_people_of_another_set_are_left_out(place: Path, tmp_path: Path) -> None:
+    same = ("rendered-expressions", "--option", "people=8", "--option", "images=1", "--option", "size_px=96")
+    more = ("rendered-expressions", "--option", "people=11", "--option", "images=1", "--option", "size_px=96")
+    ffe_edge("train", "prepare", *more, "-o", tmp_path / "more", "--without", place / "sets" / "old")
+    kept = {(row.source, row.subject) for row in open_prepared(tmp_path / "more").rows}
+    tested = {(row.source, row.subject) for row in open_prepared(place / "sets" / "old").rows}
+    assert (len(kept), kept & tested) == (3, set())
+    with pytest.raises(ConfigError, match="nobody is left"):
+        ffe_edge("train", "prepare", *same, "-o", tmp_path / "none", "--without", place / "sets" / "old")
+
+
 def test_the_slides_tables_are_rebuilt(tmp_path: Path) -> None:
     told = ffe_edge("train", "raters", "--published", "--out", tmp_path / "published.json")
     assert "divided by ten" in told
@@ -137,6 +207,13 @@ def test_a_finished_stage_is_given_back_and_another_recipe_needs_fresh(place: Pa
         pytest.param(("pretrain", "{place}/pretrain.toml", "--sets", "{tmp}"), "young", id="set-not-prepared"),
         pytest.param(("evaluate", "{tmp}"), "predictions.csv: is not there", id="nothing-to-evaluate"),
         pytest.param(("raters",), "--published", id="no-stage-named"),
+        pytest.param(("raters", "{place}/runs/elderly", "--published"), "leave one out", id="published-and-stage"),
+        pytest.param(("raters", "--answers", "{tmp}/a.csv", "--published"), "leave one out", id="published-answers"),
+        pytest.param(
+            ("prepare", "rendered-expressions", "-o", "{tmp}/x", "--option", "seed=1", "--option", "seed=2"),
+            "seed is given twice",
+            id="option-twice",
+        ),
         pytest.param(("grid", "{tmp}/none.toml", "--sets", "{tmp}"), "none.toml", id="no-grid"),
         pytest.param(("import", "{place}/transfer.toml", "-o", "{tmp}/w", "--licence", ""), "licence", id="no-licence"),
     ],
@@ -147,6 +224,50 @@ def test_bad_input_is_told_before_anything_is_trained(
     filled = [word.replace("{place}", str(place)).replace("{tmp}", str(tmp_path)) for word in words]
     with pytest.raises(FfeError, match=message):
         ffe_edge("train", *filled)
+
+
+@pytest.mark.parametrize(
+    ("words", "choices"),
+    [
+        pytest.param(("transfer", "r.toml", "--sets", "s", "--device", "gpu"), ("cpu", "cuda"), id="device"),
+        pytest.param(("distil", "r.toml", "--sets", "s", "--device", "gpu"), ("cpu", "cuda"), id="distil-device"),
+        pytest.param(("pretrain", "r.toml", "--sets", "s", "--accelerator", "foo"), ("cpu", "cuda"), id="accelerator"),
+        pytest.param(("import", "w", "-o", "x", "--licence", "l", "--kind", "k"), ("adaface", "cvlface"), id="kind"),
+        pytest.param(
+            ("import", "w", "-o", "x", "--licence", "l", "--architecture", "vgg"), ("resnet18", "face-resnet50"),
+            id="architecture",
+        ),
+        pytest.param(
+            ("import", "w", "-o", "x", "--licence", "l", "--flavour", "f"), ("adaface", "insightface"), id="flavour"
+        ),
+        pytest.param(("grid", "g.toml", "--sets", "s", "--script", "pbs"), ("slurm", "age"), id="script"),
+    ],
+)  # fmt: skip
+def test_a_word_that_is_no_choice_is_refused_with_the_choices(words: tuple[str, ...], choices: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(app, ["train", *words], terminal_width=200)
+    assert result.exit_code == 2
+    for choice in choices:
+        assert choice in result.output
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        pytest.param(cli_choices.Architecture, networks.Architecture, id="architecture"),
+        pytest.param(cli_choices.WeightKind, import_weights.Kind, id="kind"),
+        pytest.param(cli_choices.Flavour, recipes.Network.model_fields["flavour"].annotation, id="flavour"),
+    ],
+)
+def test_choices_are_those_that_the_training_knows(choices: type[Enum], words: Any) -> None:
+    assert [choice.value for choice in choices if choice.value != "auto"] == list(get_args(words))
+
+
+def test_the_published_tables_need_no_torch() -> None:
+    program = "import sys; sys.modules.update(torch=None, safetensors=None); from ffe_edge.cli import main; main()"
+    words = [sys.executable, "-c", program, "train", "raters", "--published"]
+    result = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "divided by ten" in result.stdout
 
 
 def test_pain_is_learned_with_labels_of_its_own_and_no_change_of_code(tmp_path: Path) -> None:
@@ -205,5 +326,3 @@ def test_a_cluster_s_script_is_printed(place: Path, tmp_path: Path) -> None:
     (tmp_path / "grid.toml").write_text(GRID, encoding="utf-8")
     told = ffe_edge("train", "grid", tmp_path / "grid.toml", "--sets", place / "sets", "--script", "slurm")
     assert told.count("sbatch") == 2
-    with pytest.raises(ConfigError, match="slurm or age"):
-        ffe_edge("train", "grid", tmp_path / "grid.toml", "--sets", place / "sets", "--script", "pbs")

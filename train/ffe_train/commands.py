@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,9 @@ from ffe_train.prepare import prepare
 from ffe_train.prepared import open_prepared
 from ffe_train.pretrain import pretrain
 from ffe_train.pretrain_loop import Epoch, Step
-from ffe_train.recipes import Pretrain, Transfer, load_stage
+from ffe_train.recipes import Pretrain, load_stage
 from ffe_train.sources import KINDS, detect_kind, ferplus, open_pairs, open_source
 from ffe_train.tasks import load_task
-from ffe_train.transfer import transfer
 
 NO_PATH = ("rendered-expressions", "rendered-identities")
 """Kinds that are made and not read; as a source their name stands for a path."""
@@ -51,15 +50,10 @@ def prepare_set(
     kind = source if path is None else detect_kind(path) if kind == "auto" else kind
     if kind not in KINDS:
         raise ConfigError(f"--kind {kind}: there is none; the kinds are {', '.join(KINDS)}")
-    given = dict(_option(text) for text in options)
-    items: Iterable[Item] = open_source(kind, path, **given)
-    if min_age is not None:
-        items = [item for item in items if item.row.age is not None and item.row.age >= min_age]
-    if without is not None:
-        kept_apart = {(row.source, row.subject) for row in open_prepared(without).rows}
-        items = [item for item in items if (item.row.source, item.row.subject) not in kept_apart]
+    given = _options(options)
+    items = open_source(kind, path, **given)
     result = prepare(
-        items,
+        items if min_age is None and without is None else _wanted(items, min_age, without),
         out,
         name=out.name,
         detector=_detector(detector_path, kind),
@@ -123,36 +117,7 @@ def pretrain_stage(
                 on_step=on_step,
             ),
         )
-    console.print(f"{result.folder}: {_figures(result.record['metrics'])}", highlight=False)
-
-
-def transfer_stage(
-    recipe_path: Path,
-    sets: Path,
-    out: Path,
-    *,
-    labels: Path | None,
-    fresh: bool,
-    threads: int,
-    device: str,
-    console: Console,
-) -> None:
-    """Run one transfer, or give back what it gave before."""
-    recipe = load_stage(recipe_path)
-    if not isinstance(recipe, Transfer):
-        raise ConfigError(f'{recipe_path}: has stage = "{recipe.stage}"; run `ffe-edge train {recipe.stage}`')
-    result = transfer(
-        recipe,
-        open_prepared(sets / recipe.data),
-        out,
-        task=load_task(labels),
-        start=start_folder(recipe.network.start_from, out),
-        device=device,
-        threads=threads,
-        progress=lambda done, total, name: console.print(f"  {done} of {total} networks: {name}", highlight=False),
-        fresh=fresh,
-    )
-    console.print(f"{result.folder}: {_figures(result.record['metrics'])}", highlight=False)
+    console.print(f"{result.folder}: {figures_in_words(result.record['metrics'])}", highlight=False)
 
 
 def start_folder(name: str, out: Path) -> Path | None:
@@ -167,6 +132,12 @@ def start_folder(name: str, out: Path) -> Path | None:
         if (folder / "weights.safetensors").is_file():
             return folder
     raise ConfigError(f"network.start_from {name}: no such stage in {out} and no folder of weights; train or import it")
+
+
+def figures_in_words(metrics: Mapping[str, Any]) -> str:
+    """A stage's own figures in one line."""
+    flat = {name: value for name, value in metrics.items() if isinstance(value, (int, float))}
+    return ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in flat.items()) or "done"
 
 
 @contextmanager
@@ -194,11 +165,33 @@ def _say_epoch(epoch: Epoch, epochs: int, console: Console) -> None:
     )
 
 
-def _option(text: str) -> tuple[str, Any]:
-    name, sign, value = text.partition("=")
-    if not sign or not name:
-        raise ConfigError(f"--option {text}: is KEY=VALUE, as people=111")
-    return name.replace("-", "_"), tuple(value.split(",")) if "," in value else value
+def _wanted(items: Iterable[Item], min_age: float | None, without: Path | None) -> list[Item]:
+    """Those old enough, and those who are not in the prepared set ``without``."""
+    rows = () if without is None else open_prepared(without).rows
+    kept_apart = {(row.source, row.subject) for row in rows}
+    wanted = [
+        item
+        for item in items
+        if (item.row.source, item.row.subject) not in kept_apart
+        and (min_age is None or (item.row.age is not None and item.row.age >= min_age))
+    ]
+    if not wanted:
+        raise ConfigError("nobody is left: --min-age and --without leave out all people of the source")
+    return wanted
+
+
+def _options(texts: Sequence[str]) -> dict[str, Any]:
+    """KEY=VALUE as keywords; what a value means is the source's own affair."""
+    given: dict[str, Any] = {}
+    for text in texts:
+        key, sign, value = text.partition("=")
+        name = key.replace("-", "_")
+        if not sign or not key:
+            raise ConfigError(f"--option {text}: is KEY=VALUE, as people=111")
+        if name in given:
+            raise ConfigError(f"--option {text}: {key} is given twice")
+        given[name] = value
+    return given
 
 
 def _detector(path: Path | None, kind: str) -> FaceDetector | None:
@@ -206,11 +199,6 @@ def _detector(path: Path | None, kind: str) -> FaceDetector | None:
     found = find_yunet(path)
     settings = DetectorSettings(confidence=ferplus.CONFIDENCE) if kind == "ferplus" else DetectorSettings()
     return None if found is None else YuNet(found, settings)
-
-
-def _figures(metrics: dict[str, Any]) -> str:
-    flat = {name: value for name, value in metrics.items() if isinstance(value, (int, float))}
-    return ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in flat.items()) or "done"
 
 
 def _bar(things: Iterable[Any], words: str, total: int, console: Console) -> Iterator[Any]:
