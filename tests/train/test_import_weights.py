@@ -216,10 +216,24 @@ def test_a_licence_must_be_named(adaface: Path, tmp_path: Path, licence: str) ->
     assert not (tmp_path / "out").exists()
 
 
-def test_a_trained_stage_is_not_overwritten(adaface: Path, tmp_path: Path) -> None:
-    (tmp_path / "stage.json").write_text("{}")
-    with pytest.raises(ConfigError, match="trained stage"):
+@pytest.mark.parametrize(
+    ("file", "kind"),
+    [
+        pytest.param("stage.json", "a pretraining", id="finished"),
+        pytest.param("resume.ckpt", "a pretraining", id="running"),
+        pytest.param("parts/made_of.json", "a transfer", id="transfer"),
+    ],
+)
+def test_a_trained_stage_is_not_overwritten(adaface: Path, tmp_path: Path, file: str, kind: str) -> None:
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("{}")
+    with pytest.raises(ConfigError, match=f"holds {kind}; import into another folder"):
         import_weights(adaface, tmp_path, spec=None, kind="auto", licence="none")
+
+
+def test_whom_public_weights_have_learned_is_noted_as_unknown(adaface: Path, tmp_path: Path) -> None:
+    import_weights(adaface, tmp_path / "out", spec=None, kind="adaface", licence="none stated")
+    assert (tmp_path / "out/people.txt").read_text() == "unknown\n"
 
 
 def test_every_mismatch_is_counted_and_the_first_eight_named(net: nn.Sequential, tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,6 +95,28 @@ def test_a_bad_file_is_told_with_line_and_column(tmp_path: Path, text: str, wher
     with pytest.raises(DataError, match=r"predictions\.csv") as caught:
         read_predictions(path)
     assert where in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "where"),
+    [
+        pytest.param("truth", lambda whole: (whole.truth + (whole.repeat == 1)) % 3, "column truth", id="truth"),
+        pytest.param(
+            "subject",
+            lambda whole: np.where(whole.repeat == 1, "another", whole.subject),
+            "column subject",
+            id="subject",
+        ),
+        pytest.param("votes", lambda whole: whole.votes + whole.repeat[:, None], "column votes_joy", id="votes"),
+    ],
+)
+def test_an_image_that_is_another_one_in_another_repeat_is_told(
+    tmp_path: Path, column: str, value: Callable[[Predictions], Any], where: str
+) -> None:
+    whole = predictions_of(1, repeats=2)
+    write_predictions(replace(whole, **{column: value(whole)}), tmp_path / "predictions.csv")
+    with pytest.raises(DataError, match=rf"line 3: {where}: .* has another {column} in line 2"):
+        read_predictions(tmp_path / "predictions.csv")
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

@@ -312,3 +312,11 @@ def test_threads_share_a_detector_one_after_the_other(tmp_path: Path) -> None:
 def test_rows_without_landmarks_need_a_detector(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="give a face detector"):
         prepare([Item(Row("a.png", "s"), lambda: face(0))], tmp_path, name="x", detector=None)
+
+
+def test_a_picture_that_is_given_twice_is_refused(tmp_path: Path) -> None:
+    album = Album(4)
+    items = [*album.items(), *list(album.items())[2:3]]
+    with pytest.raises(DataError, match=r"toy: 2\.png of toy stands there again in row 4"):
+        prepare(items, tmp_path, name="toy", detector=None)
+    assert album.read == []

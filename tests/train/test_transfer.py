@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from ffe_edge.errors import ConfigError, DataError, ModelError
 from ffe_edge.types import ImageArray
+from ffe_train import trainings
 from ffe_train.calibration import fit_temperature, softmax
 from ffe_train.checkpoint import load_expression_network, read_stored, save_backbone
 from ffe_train.manifest import Row
@@ -191,6 +193,36 @@ def test_labels_that_cannot_be_learned_are_told_first(tmp_path: Path, labels: tu
     assert not (tmp_path / "toy").exists()
 
 
+def test_a_vote_that_is_no_label_is_told_first(tmp_path: Path) -> None:
+    rows = rows_of()
+    rows[5] = replace(rows[5], votes={"calm": 2, "contempt": 1, "joyy": 3})
+    with pytest.raises(DataError, match=r"toy: row 5 of its manifest, 1-1\.png: the vote 'joyy' is no label of toy"):
+        run(recipe_of(), prepared(tmp_path / "set", rows), tmp_path)
+    assert not (tmp_path / "toy").exists()
+
+
+def test_an_image_that_stands_there_twice_is_told_first(tmp_path: Path) -> None:
+    rows = rows_of()
+    rows[7] = replace(rows[7], path=rows[4].path)
+    with pytest.raises(DataError, match=r"1-0\.png of toy stands there again in row 7"):
+        run(recipe_of(), prepared(tmp_path / "set", rows), tmp_path)
+    assert not (tmp_path / "toy").exists()
+
+
+@pytest.mark.parametrize("where", ["weights", "answers"])
+def test_what_is_no_number_after_the_last_step_is_told_and_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    if where == "answers":
+        monkeypatch.setattr(trainings, "predict", lambda *of, **more: np.full((12, 2), np.nan, np.float32))
+        changes: dict[str, Any] = {"epochs": 1, "batch": 32}
+    else:
+        changes = {"epochs": 1, "batch": 32, "learning_rate": 1e38, "weight_decay": 1e4}
+    with pytest.raises(DataError, match=r"toy: .* after fine-tune epoch 1"):
+        run(recipe_of(fine_tune=changes), prepared(tmp_path / "set"), tmp_path)
+    assert [path.name for path in (tmp_path / "toy" / "parts").iterdir()] == ["made_of.json"]
+
+
 def test_too_few_people_are_told_first(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"10 folds .* calm \(9\), pain \(9\)"):
         run(recipe_of(folds={"outer": 10}), prepared(tmp_path / "set"), tmp_path)
@@ -263,6 +295,13 @@ def test_a_recipe_that_would_measure_another_network_is_refused(
     with pytest.raises(ConfigError, match=message):
         run(recipe_of(**changes), prepared(tmp_path / "set"), tmp_path)
     assert not (tmp_path / "toy").exists()
+
+
+def test_pictures_are_prepared_by_the_threads_that_are_asked_for(tmp_path: Path) -> None:
+    cv2.setNumThreads(2)
+    with pytest.raises(ConfigError, match="no layer"):
+        run(recipe_of(fine_tune={"epochs": 0}), prepared(tmp_path / "set"), tmp_path)
+    assert cv2.getNumThreads() == 1
 
 
 def test_what_a_start_from_scratch_leaves_out_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

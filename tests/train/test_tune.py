@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ffe_edge.errors import ConfigError, DataError
 from ffe_edge.types import FloatArray, ImageArray
 from ffe_train.networks import Architecture, ExpressionNetwork, NetworkSpec, new_backbone, to_input
-from ffe_train.recipes import Transfer
+from ffe_train.recipes import Probe, Transfer
 from ffe_train.tune import Epoch, layer_groups, predict, tune
 
 Weights = dict[str, Tensor]
@@ -155,6 +155,19 @@ def test_a_loss_that_is_no_number_stops_training_and_says_where(probe: int, wher
     crops, targets = toy(16)
     with pytest.raises(DataError, match=f"toy: the loss became nan in {where}; lower"):
         tune(network_of(), lambda i: crops[i], np.full_like(targets, np.nan), recipe_of(probe=probe), 0)
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.5])
+def test_a_weight_that_is_no_number_after_the_last_step_is_told(ema: float) -> None:
+    with pytest.raises(DataError, match="toy: a weight is no longer a number after fine-tune epoch 1"):
+        tuned(recipe_of(batch=16, learning_rate=1e38, weight_decay=1e4, ema=ema))
+
+
+def test_a_head_that_is_no_number_after_the_probe_is_told() -> None:
+    recipe = recipe_of(epochs=0)
+    recipe = recipe.model_copy(update={"probe": Probe(epochs=1, learning_rate=1e38)})
+    with pytest.raises(DataError, match="toy: a weight is no longer a number after probe epoch 1"):
+        tuned(recipe)
 
 
 @pytest.mark.parametrize("changes", [{}, {"sam": 0.05}])

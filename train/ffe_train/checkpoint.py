@@ -162,7 +162,9 @@ def weights_digest(folder: Path) -> str:
             while block := file.read(1 << 20):
                 digest.update(block)
     except OSError as error:
-        raise ModelError(f"{folder / WEIGHTS}: cannot be read ({error.strerror}); run that stage first") from error
+        raise ModelError(
+            f"{folder / WEIGHTS}: cannot be read ({error.strerror or error}); run that stage first"
+        ) from error
     return digest.hexdigest()
 
 

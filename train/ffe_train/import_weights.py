@@ -23,6 +23,8 @@ from ffe_edge.errors import ConfigError, ModelError
 from ffe_train.face_resnet import Flavour
 from ffe_train.files import load_weights, save_weights, write_json
 from ffe_train.networks import NetworkSpec
+from ffe_train.people import SOMEBODY, write_people
+from ffe_train.stage_folder import TOLD, kind_of
 from ffe_train.weight_names import Layout, find_layout, find_spec, renamed
 
 Kind = Literal["adaface", "cvlface", "insightface", "torchvision"]
@@ -70,7 +72,9 @@ class ImportReport:
 
 
 def import_weights(path: Path, out_folder: Path, *, spec: NetworkSpec | None, kind: str, licence: str) -> ImportReport:
-    """Write ``weights.safetensors`` and ``weights.json`` into a folder that recipes can start from.
+    """Write ``weights.safetensors``, ``weights.json`` and ``people.txt`` into a folder that recipes can start from.
+
+    Whom public weights have learned is not known, and ``people.txt`` says so.
 
     Args:
         path: AdaFace's Lightning ``.ckpt``, CVLface's ``model.pt``, insightface's ``backbone.pth`` or torchvision's
@@ -90,8 +94,8 @@ def import_weights(path: Path, out_folder: Path, *, spec: NetworkSpec | None, ki
         raise ConfigError(f"kind: {kind!r} is none of auto, {', '.join(LAYOUTS)}")
     if not licence.strip():
         raise ConfigError("licence: name the terms of these weights, as 'MIT' or 'none stated'")
-    if (out_folder / "stage.json").exists():
-        raise ConfigError(f"{out_folder}: is the folder of a trained stage; import into another one")
+    if (found_there := kind_of(out_folder)) in {"pretrain", "transfer"}:
+        raise ConfigError(f"{out_folder}: holds {TOLD[str(found_there)]}; import into another folder")
     try:
         found = _found(_read(path), kind)
         network = _network(found, spec)
@@ -101,6 +105,7 @@ def import_weights(path: Path, out_folder: Path, *, spec: NetworkSpec | None, ki
     order = _colour_order(path, found.kind)
     _fold(ours, found.kind, order)
     source = hashlib.sha256(path.read_bytes()).hexdigest()
+    write_people(SOMEBODY, out_folder)
     save_weights(ours, out_folder / "weights.safetensors", {"network": asdict(network), "source_sha256": source})
     result = hashlib.sha256((out_folder / "weights.safetensors").read_bytes()).hexdigest()
     report = ImportReport(out_folder, network, found.kind, licence.strip(), order, source, result, found.dropped)
@@ -129,7 +134,7 @@ def _read(path: Path) -> Mapping[str, Any]:
             warnings.simplefilter("ignore", UserWarning)  # on the pickle protocol of a file that is then refused
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise ModelError(f"cannot be read ({error.strerror})") from error
+        raise ModelError(f"cannot be read ({error.strerror or error})") from error
     except (pickle.UnpicklingError, *DAMAGED) as error:
         raise ModelError(_refusal(error)) from error
     for key in ("state_dict", "model", "model_state_dict"):

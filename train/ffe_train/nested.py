@@ -47,7 +47,11 @@ class Answer:
 
     @property
     def probs(self) -> FloatArray:
-        """(n, K) float32, the mean of the seeds' calibrated probabilities."""
+        """(n, K) float32, the mean of the seeds' calibrated probabilities.
+
+        The temperature is a single network's: the mean of several is less sure than each, so that an ensemble may be
+        right more often than it says. One temperature for the mean would need every seed's network in the inner folds.
+        """
         each = [softmax(logits, self.chosen.temperature) for logits in self.logits]
         return np.asarray(np.mean(each, axis=0), np.float32)
 

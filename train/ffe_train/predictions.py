@@ -16,13 +16,12 @@ from ffe_edge.errors import DataError
 from ffe_edge.types import FloatArray
 from ffe_train.csv_columns import Table, read_table
 from ffe_train.files import write_atomically
+from ffe_train.tasks import OTHER as NO_LABEL
 
 IntArray = npt.NDArray[np.int64]
 StringArray = npt.NDArray[np.str_]
 
-OTHER = "other"
-"""The raters' answer that is none of the labels."""
-
+OTHER = NO_LABEL
 _TEXTS = ("path", "subject", "source", "truth", "fold", "repeat", "age", "sex")
 
 
@@ -162,7 +161,7 @@ def read_predictions(path: Path) -> Predictions:
 
     Raises:
         DataError: the file cannot be read, a column is missing or unknown, a value is not what its column holds, an
-            image comes twice in a repeat, or a subject stands in two folds of one repeat.
+            image comes twice in a repeat or with another truth in two, or a subject stands in two folds of one repeat.
     """
     table = read_table(path)
     labels = tuple(name.removeprefix("prob_") for name in table.cells if name.startswith("prob_"))
@@ -218,9 +217,25 @@ def _check_rows(table: Table, predictions: Predictions) -> None:
     if len(first) < len(image):
         again = int(np.setdiff1d(np.arange(len(image)), first)[0])
         raise table.error(again, "path", f"'{predictions.path[again]}' comes twice in one repeat")
+    _check_repeats(table, predictions)
     shared = shared_between_folds(predictions)
     if shared:
         raise DataError(
             f"{table.path}: column subject: '{shared[0]}' stands in two folds of one repeat ({len(shared)} such); "
             "split by person"
         )
+
+
+def _check_repeats(table: Table, predictions: Predictions) -> None:
+    """An image is the same one in every repeat."""
+    image = numbered(predictions.source, predictions.path)
+    first = np.unique(image, return_index=True)[1][image]
+    for name in ("subject", "truth", "votes"):
+        values = getattr(predictions, name)
+        other = (values != values[first]).reshape(len(image), -1).any(axis=1)
+        if other.any():
+            row = int(np.flatnonzero(other)[0])
+            column = f"{name}_{predictions.labels[0]}" if name == "votes" else name
+            raise table.error(
+                row, column, f"'{predictions.path[row]}' has another {name} in line {table.line[first[row]]}"
+            )

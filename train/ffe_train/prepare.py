@@ -23,6 +23,7 @@ from ffe_train.manifest import Row, check_rows, write_manifest
 from ffe_train.parts import Part, Seen, drop_notes, load_part, make_part, note_seen
 from ffe_train.prepared import Pair, read_about, rows_digest, write_set
 from ffe_train.shards import SHARD_ROWS, sha256_of
+from ffe_train.target_set import check_once
 
 __all__ = ["Item", "Prepared", "Progress", "prepare"]
 
@@ -77,11 +78,11 @@ def prepare(
         pairs: pairs for verification, by path; those of refused pictures are left out.
 
     Raises:
-        DataError: a subject stands in two splits, pictures cannot be read, red and blue look swapped, the folder
-            belongs to other pictures, or the disk is full.
+        DataError: a subject stands in two splits, a picture is given twice, pictures cannot be read, red and blue look
+            swapped, the folder belongs to other pictures, or the disk is full.
         DetectorError: the detector broke.
     """
-    listed = _checked(items, detector)
+    listed = _checked(items, detector, name)
     chunks = [listed[start : start + shard_rows] for start in range(0, len(listed), shard_rows)]
     found_by = "" if detector is None else detector.name
     keys = [rows_digest(f"{found_by} {len(chunk)}", (item.row for item in chunk)) for chunk in chunks]
@@ -141,11 +142,12 @@ class _Job:
                 yield waiting.popleft().result()
 
 
-def _checked(items: Iterable[Item], detector: FaceDetector | None) -> tuple[Item, ...]:
+def _checked(items: Iterable[Item], detector: FaceDetector | None, name: str) -> tuple[Item, ...]:
     listed = tuple(items)
     if not listed:
         raise DataError("the source holds no picture; see train/DATA.md for what its folder must look like")
     check_rows((item.row for item in listed), None)
+    check_once((item.row for item in listed), name)
     if detector is None and (bare := [item.row.path for item in listed if item.row.landmarks is None]):
         raise DataError(f"{bare[0]}: has no landmarks, so its face must be found; give a face detector")
     return listed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from ffe_edge.errors import DataError
 from ffe_edge.types import FloatArray
 from ffe_train.folds import Fold, IntArray, StringArray, inner_folds, outer_folds
-from ffe_train.manifest import NOT_ASKED
+from ffe_train.manifest import NOT_ASKED, Row
 from ffe_train.prepared import PreparedSet
 from ffe_train.recipes import Transfer
 from ffe_train.tasks import Task
@@ -51,12 +52,18 @@ def asked_for(target: PreparedSet, task: Task, kept: Task) -> PreparedSet:
     """The images whose label is one of ``kept``; those of other labels of the task, or without one, are left out.
 
     Raises:
-        DataError: a label that the task does not know, or a label of ``kept`` that nobody shows.
+        DataError: a label or a vote that the task does not know, an image that stands there twice, or a label of
+            ``kept`` that nobody shows.
     """
     known = {*task.labels, *NOT_ASKED, ""}
-    for row in target.rows:
-        if row.label not in known:
-            raise DataError(f"{target.name}: {row.path}: {row.label!r} is no label of {task.name}; see labels.toml")
+    for number, row in enumerate(target.rows):
+        if unknown := [word for word in (row.label, *row.votes) if word not in known]:
+            what = "label" if unknown[0] == row.label else "vote"
+            raise DataError(
+                f"{target.name}: row {number} of its manifest, {row.path}: the {what} {unknown[0]!r} is no label of "
+                f"{task.name}; see labels.toml"
+            )
+    check_once(target.rows, target.name)
     class_id = target.class_id(kept)
     missing = [label for k, label in enumerate(kept.labels) if not (class_id == k).any()]
     if missing:
@@ -68,6 +75,20 @@ def asked_for(target: PreparedSet, task: Task, kept: Task) -> PreparedSet:
         logger.info("%s: left out by label: %s", target.name, dict(left_out))
         return target.select(np.flatnonzero(class_id >= 0))
     return target
+
+
+def check_once(rows: Iterable[Row], name: str) -> None:
+    """Every image of a source has one row: two may contradict each other.
+
+    Raises:
+        DataError: names the image that stands there again.
+    """
+    seen = set()
+    for number, row in enumerate(rows):
+        if (row.source, row.path) in seen:
+            source = f" of {row.source}" if row.source else ""
+            raise DataError(f"{name}: {row.path}{source} stands there again in row {number}; take one of its rows away")
+        seen.add((row.source, row.path))
 
 
 def labelled_of(target: PreparedSet, task: Task) -> Labelled:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,6 +16,9 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+OTHER: Final = "other"
+"""The raters' answer that is none of the labels, and so the name of none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class Task:
     def __post_init__(self) -> None:
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise ValueError(f"a task needs two or more different labels, not {list(self.labels)}")
+        if OTHER in self.labels:
+            raise ValueError(f"{OTHER!r} is the raters' answer that is no label; give that label another id")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -95,7 +100,7 @@ def load_task(path: Path | None) -> Task:
         path: the file, or None for the nine expressions.
 
     Raises:
-        ConfigError: it cannot be read, a key is unknown or out of range, or a label comes twice.
+        ConfigError: it cannot be read, a key is unknown or out of range, a label comes twice, or one is ``other``.
     """
     if path is None:
         return NINE
@@ -113,7 +118,9 @@ def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give an existing labels.toml") from error
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror or error}); give an existing labels.toml"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: is not valid TOML: {error}") from error
 

@@ -73,7 +73,7 @@ class Trainings:
         """What the network says about ``ask``: (len(ask), K) float32 logits, of an earlier run where they are kept.
 
         Raises:
-            DataError: the loss is no longer a number, or what is kept is damaged.
+            DataError: a loss, a weight or an answer is no longer a number, or what is kept is damaged.
             ModelError: the weights to start from cannot be read.
         """
         path = self._folder / f"{training.name}.npz"
@@ -82,6 +82,7 @@ class Trainings:
             network, history = self._trained(training)
             crops = _crops(self._target, training.ask)
             logits = predict(network, crops, len(training.ask), flip=training.recipe.flip)
+            _check_finite(logits, training, history)
             write_json(_record(training, history, time.monotonic() - began), path.with_suffix(".json"))
             buffer = io.BytesIO()
             np.savez(buffer, logits=logits, ask=training.ask)
@@ -143,6 +144,14 @@ def without_source(recipe: Transfer) -> Transfer:
 
 def _crops(target: PreparedSet, index: IntArray) -> Callable[[IntArray], Any]:
     return lambda places: target.crops(index[places])
+
+
+def _check_finite(logits: FloatArray, training: Training, history: tuple[Epoch, ...]) -> None:
+    if not np.isfinite(logits).all():
+        last = f"{history[-1].phase} epoch {history[-1].number}" if history else "no epoch"
+        raise DataError(
+            f"{training.recipe.name}: {training.name}: answers are no numbers after {last}; lower the learning rate"
+        )
 
 
 def _record(training: Training, history: tuple[Epoch, ...], seconds: float) -> dict[str, Any]:

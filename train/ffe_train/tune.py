@@ -71,7 +71,7 @@ def tune(
 
     Raises:
         ConfigError: the precision does not go with the device or with ``sam``.
-        DataError: the loss is no longer a number; the step is named.
+        DataError: the loss or a weight is no longer a number; phase, epoch and step are named.
     """
     device = torch.device(device)
     _check_precision(recipe, device)
@@ -125,6 +125,7 @@ def _phases(
             _check_loss(value, recipe, f"probe epoch {number}")
             yield Epoch("probe", number, value, time.monotonic() - started)
             started = time.monotonic()
+        _check_weights(network, recipe, f"probe epoch {recipe.probe.epochs}")
     if not recipe.fine_tune.epochs:
         return
     epochs = Epochs(
@@ -134,9 +135,11 @@ def _phases(
     tuning = _FineTuning(network, loss, recipe, epochs.steps, np.random.default_rng(seed))
     for number in range(1, recipe.fine_tune.epochs + 1):
         losses = [tuning.step(*batch) for batch in epochs.batches(number)]
+        if number == recipe.fine_tune.epochs:
+            tuning.finish()
+        _check_weights(network, recipe, f"fine-tune epoch {number}")
         yield Epoch("fine-tune", number, float(np.mean(losses)), time.monotonic() - started)
         started = time.monotonic()
-    tuning.finish()
 
 
 def _loss_of(targets: FloatArray, recipe: Transfer, device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
@@ -153,6 +156,12 @@ def _check_loss(value: float, recipe: Transfer, where: str) -> None:
         raise DataError(
             f"{recipe.name}: the loss became {value} in {where}; lower the learning rate, or look at the images"
         )
+
+
+def _check_weights(network: ExpressionNetwork, recipe: Transfer, where: str) -> None:
+    """After the last step no loss is looked at any more."""
+    if not all(bool(value.isfinite().all()) for value in network.state_dict().values()):
+        raise DataError(f"{recipe.name}: a weight is no longer a number after {where}; lower the learning rate")
 
 
 class _FineTuning:
