@@ -21,6 +21,7 @@ from ffe_edge.emotions import LABELS
 from ffe_edge.errors import ConfigError, DataError, FfeError
 from ffe_train import import_weights, networks, recipes
 from ffe_train.predictions import Predictions, read_predictions, write_predictions
+from ffe_train.commands import figures_in_words
 from ffe_train.prepared import open_prepared
 
 PRETRAIN = """
@@ -326,3 +327,15 @@ def test_a_cluster_s_script_is_printed(place: Path, tmp_path: Path) -> None:
     (tmp_path / "grid.toml").write_text(GRID, encoding="utf-8")
     told = ffe_edge("train", "grid", tmp_path / "grid.toml", "--sets", place / "sets", "--script", "slurm")
     assert told.count("sbatch") == 2
+
+
+def test_a_stage_s_line_counts_whole_people_and_repeats_the_warning() -> None:
+    metrics = {
+        "accuracy": 0.51234,
+        "accuracy_95": [0.4, 0.6],
+        "subjects": 111,
+        "seen_people": 2,
+        "warning": "2 were seen",
+    }
+    assert figures_in_words(metrics) == "accuracy 0.512, subjects 111, seen people 2, 2 were seen"
+    assert figures_in_words({"seen_people": None}) == "done"

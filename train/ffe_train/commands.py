@@ -135,9 +135,17 @@ def start_folder(name: str, out: Path) -> Path | None:
 
 
 def figures_in_words(metrics: Mapping[str, Any]) -> str:
-    """A stage's own figures in one line."""
-    flat = {name: value for name, value in metrics.items() if isinstance(value, (int, float))}
-    return ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in flat.items()) or "done"
+    """A stage's own figures in one line: counts whole, shares with three digits, a warning as it is."""
+    told = [f"{name.replace('_', ' ')} {_digits(value)}" for name, value in metrics.items() if _is_figure(value)]
+    return ", ".join([*told, *([metrics["warning"]] if "warning" in metrics else [])]) or "done"
+
+
+def _is_figure(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _digits(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.3f}"
 
 
 @contextmanager
