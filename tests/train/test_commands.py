@@ -20,8 +20,8 @@ from ffe_edge.cli import app
 from ffe_edge.emotions import LABELS
 from ffe_edge.errors import ConfigError, DataError, FfeError
 from ffe_train import import_weights, networks, recipes
-from ffe_train.predictions import Predictions, read_predictions, write_predictions
 from ffe_train.commands import figures_in_words
+from ffe_train.predictions import Predictions, read_predictions, write_predictions
 from ffe_train.prepared import open_prepared
 
 PRETRAIN = """
