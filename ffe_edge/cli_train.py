@@ -7,7 +7,8 @@ from typing import Annotated, Final, Optional
 
 import typer
 
-from ffe_edge.cli_choices import Architecture, Device, Flavour, Scheduler, WeightKind
+from ffe_edge.cli_choices import Architecture, Device, Flavour, WeightKind
+from ffe_edge.cli_grid import grid
 from ffe_edge.cli_terminal import logged, need
 from ffe_edge.errors import ConfigError
 
@@ -217,30 +218,7 @@ def raters(
         compare_with_raters(stage, answers, out, labels=labels, resamples=resamples)
 
 
-@train_app.command()
-def grid(
-    file: Annotated[Path, typer.Argument(help="Grid of pretrainings, architectures, seeds and targets.")],
-    sets: Sets,
-    out: Out = Path("runs"),
-    workers: Annotated[int, typer.Option(min=1, help="Jobs at a time on this machine.")] = 1,
-    threads: Threads = 2,
-    level: Annotated[Optional[int], typer.Option(min=0, help="With --task: one job of a cluster's array.")] = None,
-    task: Annotated[Optional[int], typer.Option(min=0, help="Number of that job.")] = None,
-    script: Annotated[Optional[Scheduler], typer.Option(help="Print what submits the grid there.")] = None,
-    table: Annotated[Optional[Path], typer.Option(help="Write the table of results here, in Markdown.")] = None,
-) -> None:
-    """Run pretraining x architecture x seed; what is done is not run again, and the table marks what is chance.
-
-    Example: `ffe-edge train grid train/recipes/reproduce-small.toml --sets runs/sets --table results.md`
-    """
-    need("torch", "train")
-    from ffe_train.commands_report import run_grid
-
-    with logged() as console:
-        run_grid(
-            file, sets, out, workers=workers, threads=threads, level=level, task=task,
-            script=script.value if script else None, table=table, console=console,
-        )  # fmt: skip
+train_app.command("grid")(grid)
 
 
 @train_app.command()

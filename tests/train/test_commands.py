@@ -6,8 +6,10 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
+from shutil import copytree
 from typing import Any, get_args
 
 import cv2
@@ -21,8 +23,11 @@ from ffe_edge.emotions import LABELS
 from ffe_edge.errors import ConfigError, DataError, FfeError
 from ffe_train import import_weights, networks, recipes
 from ffe_train.commands import figures_in_words
+from ffe_train.grid import Cell, Job
+from ffe_train.grid_state import Place, State, States
 from ffe_train.predictions import Predictions, read_predictions, write_predictions
 from ffe_train.prepared import open_prepared
+from ffe_train.recipes import load_stage
 
 PRETRAIN = """
 stage = "pretrain"
@@ -311,16 +316,46 @@ fine_tune = { epochs = 1, batch = 16 }
 
 
 @pytest.mark.slow
-def test_a_grid_ends_in_a_table_with_marks(place: Path, tmp_path: Path) -> None:
+def test_a_grid_ends_in_a_table_with_marks_and_goes_on_where_it_was(place: Path, tmp_path: Path) -> None:
     (tmp_path / "grid.toml").write_text(GRID, encoding="utf-8")
-    words = ("grid", tmp_path / "grid.toml", "--sets", place / "sets", "--out", tmp_path / "runs", "--threads", "1")
-    ffe_edge("train", *words, "--table", tmp_path / "table.md")
+    words = ("train", "grid", tmp_path / "grid.toml", "--sets", place / "sets", "--out", tmp_path / "runs")
+    ffe_edge(*words, "--threads", "1", "--table", tmp_path / "table.md")
     table = (tmp_path / "table.md").read_text(encoding="utf-8")
     assert "n = 72 images of 8 people, 9 labels" in table
-    assert "| scratch |" in table
-    assert "| softmax |" in table
+    assert "whom an earlier stage has learned: none" in table
     assert table.count("**0.") == 1
     assert (tmp_path / "table-old.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "grid.toml").write_text(GRID.replace("0.05", "0.04"), encoding="utf-8")
+    ffe_edge(*words, "--table-only", "--table", tmp_path / "table.md")
+    changed = (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert "| softmax | stale |" in changed
+    assert "- softmax.resnet18.0.1: stale" in changed
+
+
+def job_of(place: Path, recipe: str) -> Job:
+    return Job(load_stage(place / recipe), (), Cell("toy", "resnet18"))  # type: ignore[arg-type]
+
+
+def test_a_job_is_done_only_by_its_own_recipe_sets_and_start(place: Path, tmp_path: Path) -> None:
+    here = Place(place / "sets", place / "runs")
+    for recipe in ("pretrain.toml", "transfer.toml"):
+        job = job_of(place, recipe)
+        assert States([job], here).of(job) == State("done")
+        other = replace(
+            job,
+            recipe=job.recipe.model_copy(
+                update={"network": job.recipe.network.model_copy(update={"embedding": False})}
+            ),
+        )
+        assert States([other], here).of(other).kind == "stale"
+    for name in ("young", "old"):
+        copytree(place / "sets" / name, tmp_path / "sets" / name)
+        manifest = tmp_path / "sets" / name / "manifest.csv"
+        manifest.write_text(manifest.read_text(encoding="utf-8").replace(",f,", ",m,"), encoding="utf-8")
+    changed = Place(tmp_path / "sets", place / "runs")
+    assert [
+        States([job], changed).of(job).kind for job in (job_of(place, "pretrain.toml"), job_of(place, "transfer.toml"))
+    ] == ["stale", "stale"]
 
 
 def test_a_cluster_s_script_is_printed(place: Path, tmp_path: Path) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from ffe_edge.errors import ConfigError
+from ffe_edge.errors import ConfigError, FfeError
 from ffe_train.grid import Grid, Job, jobs_of, load_grid, recipe_json
-from ffe_train.grid_run import Place, array_script, is_done, job_of_task, run_here
+from ffe_train.grid_run import gpu_of_slot, job_of_task, run_here, run_task, visible_gpus
+from ffe_train.grid_script import Scheduler, array_script
+from ffe_train.grid_state import Place, States
 from ffe_train.recipes import load_stage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,21 +91,16 @@ def test_a_bad_grid_is_refused_with_its_file(tmp_path: Path, text: str, message:
 
 
 def place_with(tmp_path: Path, program: str) -> Place:
-    """A place whose jobs run a Python text instead of a training; ``sys.argv[-1]`` is added by the test."""
+    """A place whose jobs run a Python text instead of a training."""
     (tmp_path / "ffe_edge").mkdir()
     (tmp_path / "ffe_edge" / "__init__.py").touch()
     (tmp_path / "ffe_edge" / "__main__.py").write_text(program, encoding="utf-8")
-    return Place(tmp_path / "sets", tmp_path / "out")
+    return Place(tmp_path / "sets", tmp_path / "out", device="cpu")
 
 
 STAGE = """
-import json, pathlib, sys
-recipe = json.loads(pathlib.Path(sys.argv[3]).read_text())
-if recipe["name"].startswith("softmax.resnet18"):
-    sys.exit("out of memory")
-folder = pathlib.Path(sys.argv[7]) / recipe["name"]
-folder.mkdir(parents=True)
-(folder / "stage.json").write_text(json.dumps({"recipe": recipe}))
+import sys
+sys.exit("out of memory" if "softmax.resnet18" in sys.argv[3] else 0)
 """
 
 
@@ -118,37 +114,64 @@ def test_a_failed_job_is_told_and_the_others_are_done(tmp_path: Path, monkeypatc
         "softmax.resnet18.0.1": "exit code 1: out of memory",
         "elderly.softmax.resnet18.0": "needs softmax.resnet18.0.1, which failed",
     }
-    assert sum(is_done(job, place) for job in jobs) == len(jobs) - 2
-    run_here(jobs, place, workers=1, say=said.append)
-    assert "6 jobs, 4 done already" in said
-
-
-def test_another_recipe_is_not_taken_for_done(tmp_path: Path) -> None:
-    (job,) = jobs_of(grid_of(seeds=[0], architectures=["resnet18"], pretraining={"scratch": []}))
-    place = Place(tmp_path, tmp_path)
-    (tmp_path / job.name).mkdir()
-    values = json.loads(recipe_json(job))
-    (tmp_path / job.name / "stage.json").write_text(json.dumps({"recipe": values}), encoding="utf-8")
-    assert is_done(job, place)
-    values["folds"]["outer"] = 7
-    (tmp_path / job.name / "stage.json").write_text(json.dumps({"recipe": values}), encoding="utf-8")
-    assert not is_done(job, place)
+    assert "elderly.softmax.face-resnet18.0: done (4 of 6)" in said
+    states = States(jobs, place)
+    (job,) = [job for job in jobs if job.name == "softmax.resnet18.0.1"]
+    assert (states.of(job).kind, states.of(job).why) == ("failed", "exit code 1: out of memory")
 
 
 @pytest.mark.parametrize("scheduler", ["slurm", "age"])
-def test_a_cluster_gets_one_array_a_level_each_after_the_last(tmp_path: Path, scheduler: str) -> None:
-    jobs = jobs_of(grid_of())
+def test_a_cluster_gets_one_array_a_level_that_says_which_job_each_task_is(
+    tmp_path: Path, scheduler: Scheduler
+) -> None:
+    command = [str(tmp_path / "a program"), "grid", "it's a grid.toml"]
     script = tmp_path / "submit.sh"
-    script.write_text(array_script(jobs, ["ffe-edge", "train", "grid", "a b.toml"], scheduler), encoding="utf-8")  # type: ignore[arg-type]
-    fake = '#!/bin/sh\necho "$@" >> submitted; echo 4711.1-9\n'
-    for name in ("sbatch", "qsub"):
-        (tmp_path / name).write_text(fake, encoding="utf-8")
+    script.write_text(array_script(jobs_of(grid_of()), command, scheduler), encoding="utf-8")
+    submits = '#!/bin/bash\necho "$@" >> submitted\nSLURM_ARRAY_TASK_ID=3 SGE_TASK_ID=4 bash -s 1>&2\necho 4711.1-9\n'
+    for name, text in (
+        ("sbatch", submits),
+        ("qsub", submits),
+        ("a program", '#!/bin/bash\nprintf "%s|" "$@" >> run\n'),
+    ):
+        (tmp_path / name).write_text(text, encoding="utf-8")
         (tmp_path / name).chmod(0o755)
     subprocess.run(["bash", str(script)], cwd=tmp_path, check=True, env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
     told = (tmp_path / "submitted").read_text(encoding="utf-8").splitlines()
-    assert len(told) == 3
-    assert all("'a b.toml'" in line and "--task" in line for line in told)
     assert ["4711" in line for line in told] == [False, True, True]
+    assert "afterok" not in script.read_text(encoding="utf-8")
+    ran = (tmp_path / "run").read_text(encoding="utf-8")
+    assert ran == "".join(f"grid|it's a grid.toml|--level|{level}|--task|3|" for level in range(3))
+
+
+def test_a_task_waits_for_what_it_needs(tmp_path: Path) -> None:
+    jobs = jobs_of(grid_of(seeds=[0]))
+    with pytest.raises(FfeError, match=r"needs (softmax|chain)\.\S+, which is missing; run that one first"):
+        run_task(jobs, Place(tmp_path, tmp_path, device="cpu"), 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("variable", "count", "gpus"),
+    [
+        pytest.param(None, 3, ("0", "1", "2"), id="all"),
+        pytest.param("2,5", 2, ("2", "5"), id="those-that-are-visible"),
+        pytest.param(None, 0, (), id="none"),
+    ],
+)
+def test_jobs_share_out_the_gpus(variable: str | None, count: int, gpus: tuple[str, ...]) -> None:
+    assert visible_gpus(variable, count) == gpus
+    told = [gpu_of_slot(gpus, slot).get("CUDA_VISIBLE_DEVICES") for slot in range(4)]
+    assert told == ([gpus[slot % len(gpus)] for slot in range(4)] if len(gpus) > 1 else [None] * 4)
+
+
+def test_imported_weights_are_a_pretraining_with_a_cell_only_where_there_are_some() -> None:
+    imagenet = {"start": {"resnet18": "imagenet-resnet18"}}
+    jobs = jobs_of(grid_of(pretraining={"scratch": [], "imagenet": imagenet}, seeds=[0]))
+    found = {job.name: job.recipe.network.start_from for job in jobs}
+    assert found == {
+        "elderly.scratch.resnet18.0": "",
+        "elderly.scratch.face-resnet18.0": "",
+        "elderly.imagenet.resnet18.0": "imagenet-resnet18",
+    }
 
 
 def test_a_task_of_the_array_is_a_job_of_its_level() -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ffe_train.bootstrap import RESAMPLES, Interval, intervals, person_confusion
+from ffe_train.files import read_json
 from ffe_train.grid import Cell, Job
+from ffe_train.grid_state import State
 from ffe_train.metrics import accuracy, macro_f1
 from ffe_train.predictions import Predictions, joined, read_predictions
 from ffe_train.recipes import Pretrain, Transfer
+from ffe_train.resume import RECORD
 from ffe_train.significance import Mark, tied_with_best
 
 
@@ -30,6 +32,8 @@ class Result:
     macro_f1: Interval
     inner_accuracy: float
     """Mean accuracy of the inner folds: the only figure that a choice may be made by."""
+    seen_people: int | None
+    """People of the target whom an earlier stage has learned; None where that is not known."""
     mark: Mark
 
     def as_dict(self) -> dict[str, Any]:
@@ -37,20 +41,23 @@ class Result:
         return asdict(self)
 
 
-def results_of(jobs: Sequence[Job], out: Path, *, resamples: int = RESAMPLES) -> list[Result]:
-    """Figures of every cell that is done, target by target.
+def results_of(
+    jobs: Sequence[Job], states: Mapping[str, State], out: Path, *, resamples: int = RESAMPLES
+) -> list[Result]:
+    """Figures of every cell with a transfer that is done, target by target.
 
     Raises:
         DataError: a finished transfer's predictions cannot be read.
     """
-    targets = dict.fromkeys(job.target for job in jobs if job.target)
-    return [result for target in targets for result in _results_of_target(target, jobs, out, resamples)]
+    finished = [job for job in jobs if job.target and states[job.name].kind == "done"]
+    targets = dict.fromkeys(job.target for job in finished)
+    return [result for target in targets for result in _results_of_target(target, finished, out, resamples)]
 
 
 def _results_of_target(target: str, jobs: Sequence[Job], out: Path, resamples: int) -> Iterator[Result]:
     done: dict[Cell, list[Job]] = {}
     for job in jobs:
-        if job.target == target and (out / job.name / "stage.json").is_file():
+        if job.target == target:
             done.setdefault(job.cell, []).append(job)
     cells = {
         cell: joined([read_predictions(out / job.name / "predictions.csv") for job in of]) for cell, of in done.items()
@@ -69,7 +76,8 @@ def _result(
         "macro_f1": lambda counts: macro_f1(counts)[:, None],
     }
     found = intervals(person_confusion(predictions), figures, resamples=resamples)
-    records = [json.loads((folder / "stage.json").read_text(encoding="utf-8")) for folder in folders]
+    metrics = [read_json(folder / RECORD)["metrics"] for folder in folders]
+    seen = [one["seen_people"] for one in metrics]
     return Result(
         cell,
         target,
@@ -79,41 +87,71 @@ def _result(
         len(folders),
         found["accuracy"][0],
         found["macro_f1"][0],
-        sum(record["metrics"]["inner_accuracy"] for record in records) / len(records),
+        sum(one["inner_accuracy"] for one in metrics) / len(metrics),
+        None if None in seen else max(seen),
         mark,
     )
 
 
-def markdown(jobs: Sequence[Job], results: Sequence[Result], out: Path) -> str:
-    """Tables in Markdown: one a target, and one of the pretrainings themselves."""
+def markdown(jobs: Sequence[Job], states: Mapping[str, State], results: Sequence[Result], out: Path) -> str:
+    """Tables in Markdown: one a target, and one of the pretrainings themselves; what is not done is named."""
     lines: list[str] = []
-    for target in dict.fromkeys(result.target for result in results):
-        lines += _target_table(target, [result for result in results if result.target == target], jobs)
-    lines += _pretraining_table(jobs, out)
+    for target in dict.fromkeys(job.target for job in jobs if job.target):
+        found = [result for result in results if result.target == target]
+        lines += _target_table(target, found, [job for job in jobs if job.target == target], states)
+    lines += _pretraining_table(jobs, states, out)
+    lines += [
+        f"- {name}: {state.kind}{f' ({state.why})' if state.why else ''}"
+        for name, state in states.items()
+        if state.kind != "done"
+    ]
     return "\n".join(lines) + "\n"
 
 
-def _target_table(target: str, results: Sequence[Result], jobs: Sequence[Job]) -> Iterator[str]:
-    first = results[0]
-    recipe = next(job.recipe for job in jobs if job.target == target)
+def _target_table(
+    target: str, results: Sequence[Result], jobs: Sequence[Job], states: Mapping[str, State]
+) -> Iterator[str]:
     yield f"### {target}\n"
-    yield (
-        f"n = {first.images} images of {first.subjects} people, {len(first.labels)} labels ({', '.join(first.labels)});"
-        f" {_folds(recipe)}; {first.seeds} seed{'s' * (first.seeds > 1)} a cell.\n"
-    )
+    if not results:
+        yield "Nothing is done yet.\n"
+        return
+    yield f"{_measured_on(results[0], jobs)}\n"
     yield "Accuracy (95 % over people); macro F1 below it.\n"
-    architectures = list(dict.fromkeys(result.cell.architecture for result in results))
+    architectures = list(dict.fromkeys(job.cell.architecture for job in jobs))
     yield f"| pretraining | {' | '.join(architectures)} |"
     yield f"| --- |{' --- |' * len(architectures)}"
-    chosen = max(results, key=lambda result: result.inner_accuracy)
-    table = {(result.cell.pretraining, result.cell.architecture): result for result in results}
-    for pretraining in dict.fromkeys(result.cell.pretraining for result in results):
-        cells = [_cell(table.get((pretraining, architecture)), chosen) for architecture in architectures]
+    table, chosen = {result.cell: result for result in results}, max(results, key=lambda result: result.inner_accuracy)
+    for pretraining in dict.fromkeys(job.cell.pretraining for job in jobs):
+        cells = [
+            _cell(table.get(Cell(pretraining, architecture)), chosen, _of_cell(jobs, pretraining, architecture), states)
+            for architecture in architectures
+        ]
         yield f"| {pretraining} | {' | '.join(cells)} |"
     yield (
         "\n**bold**: the best; ≈: cannot be told from it (paired bootstrap over people, Holm at 5 %); ←: what the inner"
-        " folds alone would choose.\n"
+        " folds alone would choose."
     )
+    yield f"{_seen(results)}\n"
+
+
+def _measured_on(first: Result, jobs: Sequence[Job]) -> str:
+    seeds = len({job.seed for job in jobs})
+    return (
+        f"n = {first.images} images of {first.subjects} people, {len(first.labels)} labels ({', '.join(first.labels)});"
+        f" {_folds(jobs[0].recipe)}; {seeds} seed{'s' * (seeds > 1)} a cell."
+    )
+
+
+def _seen(results: Sequence[Result]) -> str:
+    counts = [result.seen_people for result in results]
+    if None in counts:
+        return "Whether earlier stages have learned people of this target is not known of imported weights."
+    most = max(count for count in counts if count is not None)
+    return f"People of this target whom an earlier stage has learned: {most or 'none'}."
+
+
+def _of_cell(jobs: Sequence[Job], pretraining: str, architecture: str) -> list[Job]:
+    return [job for job in jobs if (job.cell.pretraining, job.cell.architecture) == (pretraining, architecture)]
 
 
 def _folds(recipe: Pretrain | Transfer) -> str:
@@ -124,36 +162,35 @@ def _folds(recipe: Pretrain | Transfer) -> str:
     return f"{folds.outer}{times} outer folds by person, {folds.inner} inner"
 
 
-def _cell(result: Result | None, chosen: Result) -> str:
+def _cell(result: Result | None, chosen: Result, jobs: Sequence[Job], states: Mapping[str, State]) -> str:
+    """A figure with its marks; what stands there without one; a dash where the grid has no such cell."""
+    if not jobs:
+        return "—"
     if result is None:
-        return "failed"
+        return ", ".join(dict.fromkeys(states[job.name].kind for job in jobs))
     figure = f"{result.accuracy.value:.3f}"
     sign = "" if result.mark.best or not result.mark.tied else " ≈"
     arrow = " ←" if result is chosen else ""
+    fewer = f" ({result.seeds} of {len(jobs)} seeds)" if result.seeds < len(jobs) else ""
     text = f"**{figure}**" if result.mark.best else figure
-    return f"{text} ({_range(result.accuracy)}){sign}{arrow}<br>F1 {result.macro_f1.value:.3f}"
+    return f"{text} ({_range(result.accuracy)}){sign}{arrow}{fewer}<br>F1 {result.macro_f1.value:.3f}"
 
 
 def _range(interval: Interval) -> str:
     return f"{interval.low:.3f}-{interval.high:.3f}"
 
 
-def _pretraining_table(jobs: Sequence[Job], out: Path) -> Iterator[str]:
-    stages = {job.name: job for job in jobs if isinstance(job.recipe, Pretrain)}
-    records = {name: _record(out / name / "stage.json") for name in stages}
-    if not any(records.values()):
+def _pretraining_table(jobs: Sequence[Job], states: Mapping[str, State], out: Path) -> Iterator[str]:
+    stages = {job.name: job for job in jobs if isinstance(job.recipe, Pretrain) and states[job.name].kind == "done"}
+    records = {name: read_json(out / name / RECORD) for name in stages}
+    if not records:
         return
     yield "### The pretrainings themselves\n"
     yield "| stage | learned | images | loss | own metric |"
     yield "| --- | --- | --- | --- | --- |"
     for name, record in records.items():
-        if record:
-            yield f"| {name} | {_learned(stages[name])} | {_images(record)} | {_loss(record)} | {_metric(record)} |"
+        yield f"| {name} | {_learned(stages[name])} | {_images(record)} | {_loss(record)} | {_metric(record)} |"
     yield ""
-
-
-def _record(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 def _learned(job: Job) -> str:
