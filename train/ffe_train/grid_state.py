@@ -81,13 +81,14 @@ class States:
 
     def goes_on(self, job: Job) -> bool:
         """Whether the folder holds an unfinished training of this very job, which ``--fresh`` would throw away."""
-        folder = self._folder(job)
+        folder, recipe = self._folder(job), job.recipe
         try:
-            if isinstance(job.recipe, Transfer):
-                held = read_json(folder / PARTS / NOTE)
+            made_of = self._made_of(job)
+            if isinstance(recipe, Transfer):
+                held = {} if stage_folder.finished(folder, recipe, made_of) else read_json(folder / PARTS / NOTE)
             else:
                 held = json.loads(load_resume(folder / RESUME).get("made_of", "{}"))
-            check_same(folder, held, self._made_of(job))
+            check_same(folder, held, made_of)
         except FfeError:
             return False
         return True
@@ -105,6 +106,8 @@ class States:
             record = stage_folder.finished(folder, recipe, made_of) if is_whole else None
         else:
             record = resume.finished(folder, made_of)
+        if record is None and isinstance(recipe, Transfer):
+            check_same(folder, read_json(folder / PARTS / NOTE), made_of)
         if record is None:
             raise DataError(f"{folder}: holds another training, or one that is not finished")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ffe_train.bootstrap import RESAMPLES, Interval, intervals, person_confusion
 from ffe_train.files import read_json
-from ffe_train.grid import Cell, Job
+from ffe_train.grid import Architecture, Cell, Job
 from ffe_train.grid_state import State
 from ffe_train.metrics import accuracy, macro_f1
 from ffe_train.predictions import Predictions, joined, read_predictions
@@ -117,7 +117,7 @@ def _target_table(
         return
     yield f"{_measured_on(results[0], jobs)}\n"
     yield "Accuracy (95 % over people); macro F1 below it.\n"
-    architectures = list(dict.fromkeys(job.cell.architecture for job in jobs))
+    architectures = _architectures(jobs)
     yield f"| pretraining | {' | '.join(architectures)} |"
     yield f"| --- |{' --- |' * len(architectures)}"
     table, chosen = {result.cell: result for result in results}, max(results, key=lambda result: result.inner_accuracy)
@@ -143,11 +143,27 @@ def _measured_on(first: Result, jobs: Sequence[Job]) -> str:
 
 
 def _seen(results: Sequence[Result]) -> str:
-    counts = [result.seen_people for result in results]
-    if None in counts:
-        return "Whether earlier stages have learned people of this target is not known of imported weights."
-    most = max(count for count in counts if count is not None)
-    return f"People of this target whom an earlier stage has learned: {most or 'none'}."
+    """Counts by pretraining; what is not known of one hides nothing of the others."""
+    known: dict[str, int] = {}
+    unknown: dict[str, None] = {}
+    for result in results:
+        name = result.cell.pretraining
+        if result.seen_people is None:
+            unknown[name] = None
+        else:
+            known[name] = max(known.get(name, 0), result.seen_people)
+    words = [f"{count} ({name})" for name, count in known.items() if count] or ["none"] * bool(known)
+    words += [f"not known of imported weights ({', '.join(unknown)})"] * bool(unknown)
+    return f"People of this target whom an earlier stage has learned: {'; '.join(words)}."
+
+
+def _architectures(jobs: Sequence[Job]) -> list[Architecture]:
+    """In the grid's order, which the fullest row has; a row of imported weights may lack some."""
+    rows: dict[str, list[Architecture]] = {}
+    for job in jobs:
+        rows.setdefault(job.cell.pretraining, []).append(job.cell.architecture)
+    fullest = max(rows.values(), key=lambda row: len(set(row)))
+    return list(dict.fromkeys([*fullest, *(name for row in rows.values() for name in row)]))
 
 
 def _of_cell(jobs: Sequence[Job], pretraining: str, architecture: str) -> list[Job]:
