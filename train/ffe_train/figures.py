@@ -150,7 +150,7 @@ def grid_figure(
     Args:
         rows: pretrainings.
         columns: architectures.
-        cells: by (row, column): ``value``, ``best``, ``tied`` and, where known, ``low`` and ``high``; absent: failed.
+        cells: by (row, column): ``value``, ``best``, ``tied`` and, where known, ``low`` and ``high``; absent: a dash.
     """
     values = np.array(
         [[cells[r, c]["value"] if (r, c) in cells else np.nan for c in columns] for r in rows], np.float64
@@ -169,7 +169,7 @@ def grid_figure(
 
 def _grid_cell(axes: Any, x: int, y: int, cell: Mapping[str, Any] | None) -> None:
     if cell is None:
-        axes.text(x, y, "failed", ha="center", va="center", color=GREY, style="italic")
+        axes.text(x, y, "—", ha="center", va="center", color=GREY, style="italic")
         return
     sign = "  ★" if cell["best"] else "  ≈" if cell["tied"] else ""
     below = f"{cell['low']:.3f}–{cell['high']:.3f}" if cell.get("low") is not None else ""
