@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,15 +26,20 @@ class Evil:
         return os.system, ("exit 1",)
 
 
-@pytest.fixture
+@contextmanager
 def small_disk() -> Iterator[None]:
-    """No file of this process may grow beyond 4 KiB: the kernel refuses the write as it does on a full disk."""
+    """No file of this process may grow beyond 4 KiB: the kernel refuses the write as it does on a full disk.
+
+    Round one call only: the test runner's own output may go to a file, too.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_a_file_is_written_into_a_new_folder_and_nothing_stays_beside_it(tmp_path: Path) -> None:
@@ -44,10 +50,10 @@ def test_a_file_is_written_into_a_new_folder_and_nothing_stays_beside_it(tmp_pat
     assert [entry.name for entry in path.parent.iterdir()] == ["file.bin"]
 
 
-def test_a_full_disk_leaves_the_old_file(tmp_path: Path, small_disk: None) -> None:
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "resume.ckpt"
     files.save_resume({"step": 1}, path)
-    with pytest.raises(DataError, match=r"resume\.ckpt: cannot be written .* untouched"):
+    with small_disk(), pytest.raises(DataError, match=r"resume\.ckpt: cannot be written .* untouched"):
         files.save_resume({"step": 2, "weight": torch.zeros(10_000)}, path)
     assert files.load_resume(path) == {"step": 1}
     assert [entry.name for entry in tmp_path.iterdir()] == ["resume.ckpt"]
