@@ -79,6 +79,6 @@ def test_a_recipe_cannot_be_changed(tmp_path: Path) -> None:
         load_recipe(written(tmp_path)).epochs = 9
 
 
-@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "train" / "recipes").glob("*.toml")))
-def test_the_recipes_that_we_ship_are_good(path: Path) -> None:
+def test_the_shipped_network_s_recipe_is_good() -> None:
+    path = Path(__file__).parents[2] / "train" / "recipes" / "small.toml"
     assert load_recipe(path).name == path.stem
