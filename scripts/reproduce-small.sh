@@ -25,4 +25,3 @@ else
     GRID=train/recipes/reproduce-rendered.toml
 fi
 "$FFE" train grid "$GRID" --sets "$SETS" --out runs/grid --workers "$THREADS" --threads 1 --table runs/reproduce-small.md "$@"
-cat runs/reproduce-small.md
