@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -23,12 +23,11 @@ from ffe_train.prepare import prepare
 from ffe_train.prepared import open_prepared
 from ffe_train.pretrain import pretrain
 from ffe_train.pretrain_loop import Epoch, Step
-from ffe_train.recipes import Pretrain, load_stage
-from ffe_train.sources import KINDS, detect_kind, ferplus, open_pairs, open_source
+from ffe_train.recipes import Distil, Pretrain, Transfer, load_stage
+from ffe_train.sources import KINDS, RENDERED, detect_kind, ferplus, open_pairs, open_source
 from ffe_train.tasks import load_task
 
-NO_PATH = ("rendered-expressions", "rendered-identities")
-"""Kinds that are made and not read; as a source their name stands for a path."""
+AnyRecipe = TypeVar("AnyRecipe", Pretrain, Transfer, Distil)
 
 
 def prepare_set(
@@ -46,7 +45,7 @@ def prepare_set(
     console: Console,
 ) -> None:
     """Prepare one set and say what came of it."""
-    path = None if source in NO_PATH else Path(source)
+    path = None if source in RENDERED else Path(source)
     kind = source if path is None else detect_kind(path) if kind == "auto" else kind
     if kind not in KINDS:
         raise ConfigError(f"--kind {kind}: there is none; the kinds are {', '.join(KINDS)}")
@@ -96,9 +95,7 @@ def pretrain_stage(
     console: Console,
 ) -> None:
     """Run one pretraining, or give back what it gave before."""
-    recipe = load_stage(recipe_path)
-    if not isinstance(recipe, Pretrain):
-        raise ConfigError(f'{recipe_path}: has stage = "{recipe.stage}"; run `ffe-edge train {recipe.stage}`')
+    recipe = recipe_of(recipe_path, Pretrain)
     names = dict.fromkeys([*recipe.data, *([recipe.pairs] if recipe.pairs else [])])
     with _steps_shown(console) as on_step:
         result = pretrain(
@@ -118,6 +115,18 @@ def pretrain_stage(
             ),
         )
     console.print(f"{result.folder}: {figures_in_words(result.record['metrics'])}", highlight=False)
+
+
+def recipe_of(path: Path, kind: type[AnyRecipe]) -> AnyRecipe:
+    """The recipe of a stage of this kind.
+
+    Raises:
+        ConfigError: it cannot be read, or is of another kind; the command for that one is named.
+    """
+    recipe = load_stage(path)
+    if not isinstance(recipe, kind):
+        raise ConfigError(f'{path}: has stage = "{recipe.stage}"; run `ffe-edge train {recipe.stage}`')
+    return recipe
 
 
 def start_folder(name: str, out: Path) -> Path | None:

@@ -7,11 +7,11 @@ from pathlib import Path
 from rich.console import Console
 
 from ffe_edge.errors import ConfigError
-from ffe_train.commands import figures_in_words, start_folder
+from ffe_train.commands import figures_in_words, recipe_of, start_folder
 from ffe_train.distil import Teacher, distil
 from ffe_train.files import read_json
 from ffe_train.prepared import open_prepared
-from ffe_train.recipes import Distil, Transfer, load_stage, stage_of
+from ffe_train.recipes import Distil, Transfer, stage_of
 from ffe_train.resume import RECORD
 from ffe_train.tasks import load_task
 from ffe_train.transfer import Progress, transfer
@@ -29,9 +29,7 @@ def transfer_stage(
     console: Console,
 ) -> None:
     """Run one transfer, or give back what it gave before."""
-    recipe = load_stage(recipe_path)
-    if not isinstance(recipe, Transfer):
-        raise ConfigError(f'{recipe_path}: has stage = "{recipe.stage}"; run `ffe-edge train {recipe.stage}`')
+    recipe = recipe_of(recipe_path, Transfer)
     result = transfer(
         recipe,
         open_prepared(sets / recipe.data),
@@ -58,9 +56,7 @@ def distil_stage(
     console: Console,
 ) -> None:
     """Have transfers teach a student, or give back what it gave before."""
-    recipe = load_stage(recipe_path)
-    if not isinstance(recipe, Distil):
-        raise ConfigError(f'{recipe_path}: has stage = "{recipe.stage}"; run `ffe-edge train {recipe.stage}`')
+    recipe = recipe_of(recipe_path, Distil)
     result = distil(
         [teacher_of(name, out) for name in recipe.teachers],
         recipe.student(),
