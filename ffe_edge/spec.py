@@ -12,6 +12,8 @@ from ffe_edge.errors import ModelError
 SPEC_KEY = "ffe_model_spec"
 """Key of the JSON in the ONNX's ``metadata_props``."""
 SPEC_VERSION = 1
+PRECISIONS = ("fp32", "fp16", "int8")
+GRAPHS = ("crops", "images")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,13 @@ class ModelSpec:
     temperature: float = 1.0
     """Divides the logits inside the graph."""
     precision: str = "fp32"
+    graph: str = "crops"
+    """``crops``: uint8 crops in, ``probs`` out, everything inside. ``images``: the bare network that engines are built
+    of, float32 RGB (B, 3, S, S) = (x - mean) / std in, ``logits`` before the temperature out."""
+    quantization: Mapping[str, Any] = field(default_factory=dict)
+    """How numbers were made smaller: calibration, ranges, layers left alone. Empty for FP32."""
+    parent_sha256: str = ""
+    """Of the FP32 file that this one was made of."""
     metrics: Mapping[str, Any] = field(default_factory=dict)
     """Held-out results, each with n and its 95 % interval."""
     data: tuple[str, ...] = ()
@@ -46,6 +55,8 @@ class ModelSpec:
             raise ValueError(f"a model needs two or more different labels, not {list(self.labels)}")
         if self.size_px != int(self.size_px) or self.size_px < 16 or not 0 < self.temperature < float("inf"):
             raise ValueError(f"size_px {self.size_px} or temperature {self.temperature} is out of range")
+        if self.precision not in PRECISIONS or self.graph not in GRAPHS:
+            raise ValueError(f"no such precision or graph: {self.precision}, {self.graph}")
         if self.colour != "BGR":
             raise ValueError(f"crops are BGR, not {self.colour}; turn the channels round inside the graph")
 

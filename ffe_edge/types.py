@@ -69,6 +69,16 @@ class Faces:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What a model reads in a batch of crops."""
+
+    probs: FloatArray
+    """(B, K) float32, calibrated, each row sums to 1."""
+    embedding: FloatArray | None
+    """(B, D) float32 of L2 norm 1, or None where the model file gives none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Track:
     """One person over time, as far as this camera can tell."""
 
@@ -133,10 +143,16 @@ class Runner(Protocol):
     """Crops (B, H, W, 3) uint8 BGR -> probs (B, K) float32."""
 
     backend: str
+    """``onnxruntime``, ``openvino``, ``tensorrt`` or ``tensorrt-rtx``."""
     precision: str
+    """``fp32``, ``fp16`` or ``int8``."""
 
     def __call__(self, crops: ImageArray) -> FloatArray:
         """Probabilities of the crops."""
+        ...
+
+    def read(self, crops: ImageArray) -> Reading:
+        """Probabilities and embeddings of the crops."""
         ...
 
 
