@@ -66,11 +66,6 @@ def read_engine(path: Path, key: EngineKey, *, state_dir: Path | None = None) ->
     return sealed_file.read_sealed(path, sidecar, state_dir)
 
 
-def find_engine(folder: Path, key: EngineKey) -> Path | None:
-    """The newest engine with this key. Only ``read_engine`` says whether it can be believed."""
-    return next((engine.path for engine in _engines(folder) if not misfits(engine.key, key)), None)
-
-
 def newest_engine(folder: Path, onnx_sha256: str, machine: Machine, dla_core: int | None = None) -> EngineFile | None:
     """The newest engine of this ONNX for this machine, whatever its batches: give ``read_engine`` its key."""
     fitting = (engine for engine in _engines(folder) if not machine_misfits(engine.key.machine, machine))

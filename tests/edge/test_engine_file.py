@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from ffe_edge.engine import sealed_file
 from ffe_edge.engine.engine_file import (
     describe,
-    find_engine,
     newest_engine,
     read_engine,
     read_timing_cache,
@@ -45,7 +44,6 @@ def other(**changes: Any) -> EngineKey:
 
 def test_an_engine_is_found_and_read_again(home: Path) -> None:
     engine = write_engine(home, "network.int8", KEY, DATA, seconds=12.3)
-    assert find_engine(home, KEY) == engine.path
     assert read_engine(engine.path, KEY) == DATA
     assert sorted(path.name for path in home.iterdir()) == [engine.path.name, f"{engine.path.name}.json"]
     assert newest_engine(home, KEY.onnx_sha256, ORIN) == engine
@@ -67,7 +65,6 @@ def test_an_engine_is_found_and_read_again(home: Path) -> None:
 )
 def test_what_does_not_fit_is_refused_with_the_reason(home: Path, wanted: EngineKey, told: str) -> None:
     engine = write_engine(home, "network", KEY, DATA)
-    assert find_engine(home, wanted) is None
     with pytest.raises(ModelError, match=f"{told}.*export --rebuild"):
         read_engine(engine.path, wanted)
 
@@ -179,7 +176,7 @@ def test_a_hostile_sidecar_is_one_clear_error(home: Path, text: str) -> None:
         read_engine(engine.path, KEY)
     with pytest.raises(ModelError):
         describe(engine.path, ORIN)
-    assert find_engine(home, KEY) is None
+    assert newest_engine(home, KEY.onnx_sha256, ORIN) is None
 
 
 PLACES = ["version", "sha256", "size_bytes", "seal", "facts", "seconds", *KEY.to_json()]
