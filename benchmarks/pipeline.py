@@ -28,12 +28,12 @@ from rich.table import Table
 from ffe_edge.align import align
 from ffe_edge.camera import open_source
 from ffe_edge.config import CameraSettings, Config, DetectorSettings
-from ffe_edge.engine.onnxruntime_runner import Model, load_model
+from ffe_edge.engine.model import Model, load_model
 from ffe_edge.events import Changes
 from ffe_edge.faces import load_detector
 from ffe_edge.messages import Gap
 from ffe_edge.outbox import Outbox
-from ffe_edge.service import event_context
+from ffe_edge.serving import event_context
 from ffe_edge.stopwatch import Stopwatch
 from ffe_edge.tracks import IouTracker
 from ffe_edge.types import FaceDetector, Frame

@@ -20,6 +20,7 @@ else:
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
+Backend = Literal["auto", "onnxruntime", "openvino", "tensorrt", "tensorrt-rtx"]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 
@@ -68,8 +69,15 @@ class ModelSettings(Settings):
     """How expressions are told."""
 
     path: Path | None = None
-    """An exported ONNX; None is the shipped model."""
+    """An exported ONNX, or the folder that `ffe-edge export` wrote; None is the shipped model."""
     threads: int = Field(default=1, ge=1, le=64)
+    backend: Backend = "auto"
+    """What runs it. ``auto``: TensorRT where the model, the GPU and the software are there, else the CPU runtime that
+    measures faster."""
+    engine_dir: Path | None = None
+    """Where engines of this machine are kept; None: ``engines`` in the state folder."""
+    dla_core: int | None = Field(default=None, ge=0, le=3)
+    """Deep-learning accelerator of an Orin or Xavier instead of its GPU."""
 
 
 class TrackerSettings(Settings):

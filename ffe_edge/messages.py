@@ -151,6 +151,11 @@ class Status(Payload):
     boot_id: Text | None = None
     version: Text | None = None
     engine: Text | None = None
+    """What serves now: ``onnxruntime``, ``openvino``, ``tensorrt`` or ``tensorrt-rtx``."""
+    engine_state: Text | None = None
+    """Where an engine is wanted: ``loading``, ``building``, ``ready``, ``rebuilt`` or ``failed``."""
+    engine_reason: Text | None = None
+    """Why it is not there yet, or failed."""
     detector: Text | None = None
     """``yunet``, or ``haar`` where its file is missing."""
     cameras: tuple[Text, ...] | None = None

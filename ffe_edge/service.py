@@ -8,27 +8,26 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Final
 
 from ffe_edge import __version__
 from ffe_edge.camera import open_source
 from ffe_edge.classify import ExpressionClassifier
-from ffe_edge.clock import boot_id, clock_is_synchronised
 from ffe_edge.config import Config
-from ffe_edge.engine.onnxruntime_runner import Model, load_model
 from ffe_edge.errors import ConfigError
 from ffe_edge.events import Changes
 from ffe_edge.faces import load_detector
-from ffe_edge.messages import CameraState, Gap, Health, ModelIdentity
+from ffe_edge.messages import CameraState, Gap, Health
 from ffe_edge.mqtt import Publisher
 from ffe_edge.outbox import Outbox
 from ffe_edge.pipeline import Pipeline, Progress
+from ffe_edge.serving import Serving, event_context, identity
 from ffe_edge.stopwatch import Stopwatch
 from ffe_edge.tracks import IouTracker
 from ffe_edge.types import EmotionEvent, Frame
 from ffe_edge.wire import (
-    EventContext,
     encode_camera_state,
     encode_event,
     encode_gap,
@@ -52,12 +51,19 @@ STOP_SECONDS: Final = 3.0
 class Service:
     """One camera's daemon: opens everything, runs until the source ends or ``stop``, closes everything."""
 
-    def __init__(self, config: Config, *, on_event: Callable[[bytes], None] | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        on_event: Callable[[bytes], None] | None = None,
+        serving: Callable[[Config, Callable[[], None]], Serving] = Serving.from_config,
+    ) -> None:
         """Open model, detector, camera and outbox; the broker is not waited for.
 
         Args:
             config: the settings.
             on_event: called with the JSON of every event.
+            serving: loads the model that the settings ask for.
 
         Raises:
             FfeError: something cannot be opened; the message names it.
@@ -69,19 +75,20 @@ class Service:
         self._session = str(uuid.uuid4())
         self._stopping = threading.Event()
         self.stopwatch = Stopwatch()
-        model = load_model(config.model.path, config.model.threads)
+        self._publisher: Publisher | None = None
+        self._serving = serving(config, self._tell_engine)
+        spec = self._serving.model.spec
         detector = load_detector(config.detector)
         self.detector_name = detector.name
-        self._context = event_context(config, model)
+        self._context = event_context(config, self._serving.model)
         self._source = open_source(config.camera, self._tell_camera)
-        self._publisher: Publisher | None = None
         self.pipeline = Pipeline(
             self.stopwatch.timed("detect", detector),
             self.stopwatch.timed(
-                "classify", ExpressionClassifier(model.run, len(model.spec.labels), model.spec.size_px)
+                "classify", ExpressionClassifier(self._serving.runner, len(spec.labels), spec.size_px)
             ),
             IouTracker(config.tracker),
-            Changes(model.spec.labels, config.events),
+            Changes(spec.labels, config.events),
         )
         self._tell = self.stopwatch.timed("publish", self._store)
         self._outbox = self._open_outbox()
@@ -114,6 +121,7 @@ class Service:
             if self._publisher:
                 self._publisher.start()
                 threading.Thread(target=self._tell_health, name="health", daemon=True).start()
+            self._serving.start()
             for event in self.pipeline.run(self._reported(self._source, on_progress)):
                 self._tell(event)
             self._tell_camera("offline", "the source has ended")
@@ -124,6 +132,7 @@ class Service:
     def stop(self) -> None:
         """End ``run`` soon; undelivered events stay in the outbox. May be called from any thread."""
         self._stopping.set()
+        self._serving.cancel()
         self._source.close()
 
     def _reported(self, frames: Iterable[Frame], on_progress: Callable[[], None] | None) -> Iterator[Frame]:
@@ -141,6 +150,12 @@ class Service:
     def _tell_camera(self, state: CameraState, reason: str) -> None:
         if self._publisher:
             self._publisher.publish_retained(f"{self._config.source_topic}/state", encode_camera_state(state, reason))
+
+    def _tell_engine(self) -> None:
+        """Another model serves, or the engine's state has changed: events and the status say so from now on."""
+        self._context = replace(self._context, model=identity(self._serving.model))
+        if self._publisher:
+            self._publisher.publish_retained(f"{self._config.node_topic}/status", self._birth())
 
     def _store(self, event: EmotionEvent) -> None:
         event_id = uuid7(time.time_ns() // 1_000_000, os.urandom(10))
@@ -168,6 +183,7 @@ class Service:
     def _close(self) -> None:
         self._stopping.set()
         self._source.close()
+        self._serving.close()
         if self._publisher:
             self._publisher.stop(encode_status("stopped", self._session), STOP_SECONDS)
         if left := len(self._outbox):
@@ -211,6 +227,8 @@ class Service:
             boot_id=self._context.boot_id,
             version=__version__,
             engine=self._context.model.backend,
+            engine_state=self._serving.engine_state,
+            engine_reason=self._serving.engine_reason,
             detector=self.detector_name,
             cameras=(self._config.camera.id,),
         )
@@ -226,11 +244,3 @@ class Service:
                 self._publisher.publish_retained(
                     f"{self._config.node_topic}/health", encode_health(health), expiry_seconds=HEALTH_EXPIRY_SECONDS
                 )
-
-
-def event_context(config: Config, model: Model) -> EventContext:
-    """What all events of this run have in common."""
-    identity = ModelIdentity(
-        name=model.spec.name, sha256=model.sha256, backend=model.run.backend, precision=model.run.precision
-    )
-    return EventContext(config.source_topic, boot_id(), model.spec.labels, identity, clock_is_synchronised())

@@ -108,6 +108,8 @@ def encode_status(
     boot_id: str | None = None,
     version: str | None = None,
     engine: str | None = None,
+    engine_state: str | None = None,
+    engine_reason: str | None = None,
     detector: str | None = None,
     cameras: tuple[str, ...] | None = None,
 ) -> bytes:
@@ -118,6 +120,8 @@ def encode_status(
         boot_id=boot_id,
         version=version,
         engine=engine,
+        engine_state=engine_state,
+        engine_reason=None if engine_reason is None else _one_line(engine_reason),
         detector=detector,
         cameras=cameras,
     )
@@ -172,6 +176,11 @@ def _emotion_data(event: EmotionEvent, context: EventContext) -> EmotionData:
         face=FaceData(xyxy=(left, top, right, bottom), quality=_rounded(event.quality)),
         model=context.model,
     )
+
+
+def _one_line(text: str) -> str:
+    """What came from elsewhere, as a text that the wire takes."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:256]
 
 
 def _rounded(value: float) -> float:

@@ -14,9 +14,20 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"ffe_edge": ROOT, "ffe_train": ROOT / "train", "ffe_export": ROOT / "export"}
 SHARED_WITH_TRAINING = {"errors", "types", "emotions", "spec", "config", "align", "faces", "rendered"}
-ONLY_IN_FUNCTIONS = {"onnx", "tensorrt", "tensorrt_rtx", "pycuda"}
+ONLY_IN_FUNCTIONS = {"onnx", "openvino", "tensorrt", "tensorrt_rtx", "pycuda"}
 TORCH = {"torch", "torchvision"}
-HEAVY = TORCH | {"onnx", "tensorrt", "pycuda", "sklearn", "matplotlib", "amqtt", "starlette", "uvicorn"}
+HEAVY = TORCH | {
+    "onnx",
+    "openvino",
+    "tensorrt",
+    "tensorrt_rtx",
+    "pycuda",
+    "sklearn",
+    "matplotlib",
+    "amqtt",
+    "starlette",
+    "uvicorn",
+}
 
 # What everything in ffe_edge may use, then the steps of the product's sentence. A step's files share its first word.
 VALUES = {"align", "config", "emotions", "errors", "quality", "rendered", "spec", "stopwatch", "types"}

@@ -7,17 +7,17 @@ import importlib.util
 import platform
 import re
 from pathlib import Path
-from typing import Final
 
 import cv2
 
 from ffe_edge.config import Config
 from ffe_edge.doctor.finding import Finding, from_error
-from ffe_edge.engine.onnxruntime_runner import load_spec
+from ffe_edge.engine.bundle import ENGINES
+from ffe_edge.engine.device_engine import EngineCache, device_engine
+from ffe_edge.engine.model import load_spec, open_source
+from ffe_edge.engine.openvino_runner import INSTALL, import_openvino
 from ffe_edge.errors import DetectorError, ModelError
 from ffe_edge.faces import HAAR_FILE, find_yunet, load_detector
-
-TENSORRT: Final = ("tensorrt", "tensorrt_rtx")
 
 
 def check_python() -> Finding:
@@ -81,17 +81,53 @@ def check_onnxruntime() -> Finding:
     return Finding("ONNX Runtime", "ok", f"{runtime.__version__}, {', '.join(providers)}")
 
 
-def check_tensorrt(packages: tuple[str, ...] = TENSORRT) -> Finding:
-    """NVIDIA's runtime: comes with JetPack, or as TensorRT for RTX on a PC."""
-    installed = [package for package in packages if importlib.util.find_spec(package) is not None]
-    if not installed:
-        remedy = "needed for an NVIDIA GPU only: on a Jetson make the venv with --system-site-packages"
-        return Finding("TensorRT", "warning", "not installed", remedy)
+def check_openvino() -> Finding:
+    """The runtime that is often faster on a CPU. It is not asked by ``import``, which would tell its maker."""
+    if importlib.util.find_spec("openvino") is None:
+        return Finding("OpenVINO", "warning", "not installed", f"often faster on a CPU: {INSTALL}")
     try:
-        runtime = importlib.import_module(installed[0])
+        module = import_openvino()
+    except ModelError as error:
+        return Finding("OpenVINO", "warning", str(error).rpartition("; ")[0], INSTALL)
+    return Finding("OpenVINO", "ok", str(module.__version__))
+
+
+def check_tensorrt(package: str = "tensorrt") -> Finding:
+    """NVIDIA's runtime, which comes with JetPack."""
+    remedy = "needed for an NVIDIA GPU only: on a Jetson make the venv with --system-site-packages"
+    return _nvidia("TensorRT", package, remedy)
+
+
+def check_tensorrt_rtx(package: str = "tensorrt_rtx") -> Finding:
+    """TensorRT for RTX: the GPU of a PC."""
+    return _nvidia("TensorRT-RTX", package, "needed for the RTX GPU of a PC only: pip install 'ffe-edge[rtx]'")
+
+
+def _nvidia(name: str, package: str, remedy: str) -> Finding:
+    if importlib.util.find_spec(package) is None:
+        return Finding(name, "warning", "not installed", remedy)
+    try:
+        runtime = importlib.import_module(package)
     except (ImportError, OSError) as error:
-        return Finding("TensorRT", "warning", _one_line(error), "install TensorRT's libraries again")
-    return Finding("TensorRT", "ok", f"{installed[0]} {getattr(runtime, '__version__', 'without a version')}")
+        return Finding(name, "warning", _one_line(error), f"install {name}'s libraries again")
+    return Finding(name, "ok", str(getattr(runtime, "__version__", "without a version")))
+
+
+def check_engine(config: Config) -> Finding:
+    """What would run the model; nothing is loaded or built."""
+    name, settings, state_dir = "Engine", config.model, config.outbox.state_dir
+    try:
+        cache = EngineCache(settings.engine_dir or state_dir / ENGINES, state_dir)
+        engine = device_engine(open_source(settings.path), settings.backend, cache, settings.dla_core)
+    except ModelError as error:
+        return from_error(name, error, "set model.backend to auto")
+    if engine is None:
+        return Finding(name, "ok", f"a CPU runs the model (backend {settings.backend})")
+    try:
+        return Finding(name, "ok", f"{engine.runtime}, {engine.find()}")
+    except ModelError as error:
+        found = f"none for this machine yet ({error})"
+        return Finding(name, "warning", found, "it is built when the program first runs; a CPU serves meanwhile")
 
 
 def check_pycuda(package: str = "pycuda") -> Finding:

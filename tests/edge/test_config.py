@@ -68,6 +68,8 @@ def test_flags_win_over_the_file_and_the_file_over_the_defaults(tmp_path: Path) 
         pytest.param("[camera]\nfps = 0", "camera.fps", id="no-frames"),
         pytest.param("[camera]\nfps = inf", "camera.fps", id="infinite"),
         pytest.param("[camera]\nfps = nan", "camera.fps", id="not-a-number"),
+        pytest.param("[model]\nbackend = 'tpu'", "model.backend", id="no-such-backend"),
+        pytest.param("[model]\ndla_core = -1", "model.dla_core", id="no-such-core"),
         pytest.param("[events]\nhold_seconds = nan", "events.hold_seconds", id="hold-not-a-number"),
         pytest.param("[events]\nhold_seconds = -1", "events.hold_seconds", id="negative"),
         pytest.param("[events]\nmin_frames = 1", "events.min_frames", id="one-frame"),
@@ -149,6 +151,16 @@ def test_a_bad_flag_is_named(flags: dict[str, Any], key: str) -> None:
 @pytest.mark.parametrize("url", ["mqtt://host", "mqtt://host:1883/", "mqtts://192.168.0.7:8883", "mqtt://[::1]:1883"])
 def test_a_brokers_url_is_kept_as_it_is(url: str) -> None:
     assert BrokerSettings(url=url).url == url
+
+
+def test_a_model_has_a_backend_and_a_place_for_engines(tmp_path: Path) -> None:
+    path = written(
+        tmp_path, b"[model]\npath = 'exported'\nbackend = 'tensorrt-rtx'\nengine_dir = '/var/engines'\ndla_core = 1"
+    )
+    model = load_config(path).model
+    assert (model.path, model.backend) == (Path("exported"), "tensorrt-rtx")
+    assert (model.engine_dir, model.dla_core) == (Path("/var/engines"), 1)
+    assert Config().model.backend == "auto"
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import json
 import shutil
 import socket
@@ -20,7 +22,16 @@ from ffe_edge.config import Config
 from ffe_edge.doctor import Finding, as_json, as_table, checks, examine, exit_code, run_checks
 from ffe_edge.doctor.finding import Status
 from ffe_edge.doctor.machine import check_gpu, check_gstreamer, check_state_dir
-from ffe_edge.doctor.software import check_detector, check_model, check_opencv, check_pycuda, check_tensorrt
+from ffe_edge.doctor.software import (
+    check_detector,
+    check_engine,
+    check_model,
+    check_opencv,
+    check_openvino,
+    check_pycuda,
+    check_tensorrt,
+    check_tensorrt_rtx,
+)
 from ffe_edge.doctor.surroundings import check_broker, check_camera
 
 # The MQTT 5 and 3.1.1 CONNACK packets of a broker that takes us, and of those that do not.
@@ -150,8 +161,26 @@ def test_a_machine_without_a_gpu_can_work(tmp_path: Path) -> None:
 
 
 def test_absent_packages_are_told_not_raised() -> None:
-    assert check_tensorrt(("no_such_package",)).status == "warning"
+    assert check_tensorrt("no_such_package").status == "warning"
+    assert check_tensorrt_rtx("no_such_package").status == "warning"
     assert check_pycuda("no_such_package").status == "warning"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
+def test_openvino_is_told_with_its_version() -> None:
+    version = importlib.metadata.version("openvino")
+    finding = check_openvino()
+    assert finding.status == "ok"
+    assert finding.found.startswith(version)
+
+
+def test_a_single_file_is_run_by_a_cpu() -> None:
+    assert check_engine(config()) == Finding("Engine", "ok", "a CPU runs the model (backend auto)")
+
+
+def test_an_engine_that_is_forced_and_cannot_be_had_is_missing() -> None:
+    finding = check_engine(config(model={"backend": "tensorrt"}))
+    assert (finding.status, finding.remedy) == ("missing", "make one with `ffe-edge export`")
 
 
 def test_a_csi_camera_needs_gstreamer_and_others_do_not() -> None:

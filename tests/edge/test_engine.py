@@ -1,80 +1,95 @@
-"""A model file is used as its spec says, or refused with its name."""
+"""A model file is used as its spec says, by either CPU runtime, or refused with its name."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import importlib.util
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
+from small_models import bare, crops_graph
+from tiny_onnx import CHANNELS, GOOD, MEANS, REFUSED, SIDE, onnx_bytes, write
 
-from ffe_edge.engine.onnxruntime_runner import load_model, load_spec
+from ffe_edge.engine.model import load_model, load_spec
+from ffe_edge.engine.model_file import ModelFile
+from ffe_edge.engine.onnxruntime_runner import load_onnxruntime
+from ffe_edge.engine.openvino_runner import load_openvino
 from ffe_edge.errors import ModelError
 from ffe_edge.spec import SPEC_KEY, ModelSpec
 
-SIDE = 16
-CHANNELS = ModelSpec("channels", ("blue", "green", "red"), size_px=SIDE)
-
-Node = tuple[str, str, str, dict[str, Any]]
-"""Operator, inputs, output, attributes."""
-MEANS: tuple[Node, ...] = (
-    ("Cast", "crops", "floats", {"to": TensorProto.FLOAT}),
-    ("ReduceMean", "floats", "means", {"axes": [1, 2], "keepdims": 0}),
-)
-GOOD: tuple[Node, ...] = (*MEANS, ("Softmax", "means", "probs", {"axis": 1}))
+needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
+RUNTIMES = [
+    pytest.param("onnxruntime", id="onnxruntime"),
+    pytest.param("openvino", id="openvino", marks=needs_openvino),
+]
+LOADERS = {"onnxruntime": load_onnxruntime, "openvino": load_openvino}
+CROPS = np.random.default_rng(0).integers(0, 256, (3, 112, 112, 3), np.uint8)
 
 
-def onnx_bytes(
-    nodes: Sequence[Node] = GOOD,
-    *,
-    shape: Sequence[int | str] = ("batch", SIDE, SIDE, 3),
-    kind: int = TensorProto.UINT8,
-    output_kind: int = TensorProto.FLOAT,
-    spec: str | None = CHANNELS.to_json(),
-) -> bytes:
-    """A model whose probabilities are the softmax of the mean blue, green and red."""
-    graph = helper.make_graph(
-        [helper.make_node(operator, given.split(), [result], **kwargs) for operator, given, result, kwargs in nodes],
-        "means",
-        [helper.make_tensor_value_info("crops", kind, shape)],
-        [helper.make_tensor_value_info(nodes[-1][2], output_kind, None)],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    if spec is not None:
-        helper.set_model_props(model, {SPEC_KEY: spec})
-    return bytes(model.SerializeToString())
-
-
-def write(folder: Path, data: bytes) -> Path:
-    path = folder / "model.onnx"
-    path.write_bytes(data)
-    return path
-
-
-def test_a_good_model_gives_its_probabilities(tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", RUNTIMES)
+def test_a_good_model_gives_its_probabilities(tmp_path: Path, backend: str) -> None:
     crops = np.zeros((2, SIDE, SIDE, 3), np.uint8)
     crops[0], crops[1] = (2, 1, 0), (7, 7, 7)
-    probs = load_model(write(tmp_path, onnx_bytes())).run(crops)
+    probs = load_model(write(tmp_path, onnx_bytes()), backend=backend).run(crops)
     powers = np.exp([2.0, 1.0, 0.0])
     assert probs.dtype == np.float32
     np.testing.assert_allclose(probs, [powers / powers.sum(), [1 / 3] * 3], atol=1e-6)
 
 
-def test_a_model_is_known_by_its_spec_and_its_digest(tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", RUNTIMES)
+def test_a_model_is_known_by_its_spec_and_its_digest(tmp_path: Path, backend: str) -> None:
     path = write(tmp_path, onnx_bytes())
-    model = load_model(path)
+    model = load_model(path, backend=backend)
     assert (model.spec, load_spec(path), model.path) == (CHANNELS, CHANNELS, path)
     assert model.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert (model.run.backend, model.run.precision) == ("onnxruntime", "fp32")
+    assert (model.run.backend, model.run.precision) == (backend, "fp32")
 
 
+@pytest.mark.parametrize("backend", RUNTIMES)
 @pytest.mark.parametrize("batch", [0, 1, 5])
-def test_any_number_of_crops_fits(tmp_path: Path, batch: int) -> None:
-    run = load_model(write(tmp_path, onnx_bytes()), threads=2).run
-    assert run(np.zeros((batch, SIDE, SIDE, 3), np.uint8)).shape == (batch, 3)
+def test_any_number_of_crops_fits(tmp_path: Path, batch: int, backend: str) -> None:
+    run = load_model(crops_graph(tmp_path / "model.onnx"), threads=2, backend=backend).run
+    reading = run.read(np.zeros((batch, 112, 112, 3), np.uint8))
+    assert reading.probs.shape == (batch, 9)
+    assert reading.embedding is not None
+    assert reading.embedding.shape == (batch, 16)
+
+
+@pytest.mark.parametrize("backend", RUNTIMES)
+def test_a_batch_after_another_says_the_same_as_its_crops_alone(tmp_path: Path, backend: str) -> None:
+    run = load_model(crops_graph(tmp_path / "model.onnx"), backend=backend).run
+    together = run(CROPS)
+    np.testing.assert_allclose(np.concatenate([run(CROPS[i : i + 1]) for i in range(3)]), together, atol=1e-5)
+    assert run(CROPS[:0]).shape == (0, 9)
+    np.testing.assert_array_equal(run(CROPS), together)
+
+
+@pytest.mark.parametrize("backend", RUNTIMES)
+def test_the_bare_network_says_the_same_as_the_crops_graph(tmp_path: Path, backend: str) -> None:
+    whole = load_onnxruntime(ModelFile.read(crops_graph(tmp_path / "model.onnx")))
+    network = LOADERS[backend](ModelFile.read(bare(tmp_path / "network.onnx")), 1)
+    ours, theirs = whole.read(CROPS), network.read(CROPS)
+    np.testing.assert_allclose(theirs.probs, ours.probs, atol=1e-5)
+    assert ours.embedding is not None
+    assert theirs.embedding is not None
+    np.testing.assert_allclose(theirs.embedding, ours.embedding, atol=1e-5)
+
+
+@pytest.mark.parametrize("backend", RUNTIMES)
+def test_a_file_of_before_the_embeddings_gives_none(tmp_path: Path, backend: str) -> None:
+    run = load_model(write(tmp_path, onnx_bytes()), backend=backend).run
+    reading = run.read(np.full((2, SIDE, SIDE, 3), 9, np.uint8))
+    assert reading.embedding is None
+    np.testing.assert_allclose(reading.probs, 1 / 3, atol=1e-6)
+
+
+def test_a_bare_network_cannot_serve(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"bare network.*give --model the crops graph"):
+        load_model(bare(tmp_path / "network.onnx"))
 
 
 @pytest.mark.parametrize(
@@ -88,54 +103,15 @@ def test_any_number_of_crops_fits(tmp_path: Path, batch: int) -> None:
 )
 def test_crops_of_another_shape_are_a_wrong_argument(tmp_path: Path, crops: Any) -> None:
     with pytest.raises(ValueError, match="the model takes crops"):
-        load_model(write(tmp_path, onnx_bytes())).run(crops)
+        load_model(write(tmp_path, onnx_bytes()), backend="onnxruntime").run(crops)
 
 
-def fixed(values: Sequence[Sequence[float]]) -> tuple[Node, ...]:
-    """Probabilities that do not depend on the crops."""
-    tensor = helper.make_tensor("value", TensorProto.FLOAT, np.shape(values), np.ravel(values))
-    return (*MEANS, ("Constant", "", "probs", {"value": tensor}))
-
-
-def failing_at_run() -> tuple[Node, ...]:
-    """A valid graph that cannot be computed: the six means of two crops do not make seven."""
-    seven = helper.make_tensor("value", TensorProto.INT64, [1], [7])
-    return (*MEANS, ("Constant", "", "shape", {"value": seven}), ("Reshape", "means shape", "probs", {}))
-
-
-REFUSED = [
-    pytest.param(b"", id="empty"),
-    pytest.param(np.random.default_rng(0).bytes(5000), id="random-bytes"),
-    pytest.param(b"not a model\n", id="text"),
-    pytest.param(onnx_bytes()[:150], id="truncated"),
-    pytest.param(onnx_bytes(spec=None), id="no-spec"),
-    pytest.param(onnx_bytes(spec="{"), id="broken-spec"),
-    pytest.param(onnx_bytes([("Blur", "crops", "probs", {})]), id="unknown-operator"),
-    pytest.param(onnx_bytes(shape=("batch", 3, SIDE, SIDE)), id="channels-first"),
-    pytest.param(onnx_bytes(shape=("batch", SIDE + 1, SIDE + 1, 3)), id="other-size-than-its-spec"),
-    pytest.param(onnx_bytes(shape=("batch", "h", "w", 3)), id="no-fixed-size"),
-    pytest.param(onnx_bytes(shape=(1, SIDE, SIDE, 3)), id="fixed-batch"),
-    pytest.param(onnx_bytes(kind=TensorProto.FLOAT), id="float-input"),
-    pytest.param(onnx_bytes([*MEANS, ("Softmax", "means", "scores", {"axis": 1})]), id="no-output-named-probs"),
-    pytest.param(onnx_bytes([*MEANS, ("Identity", "means", "probs", {})]), id="logits"),
-    pytest.param(onnx_bytes([*MEANS, ("Softmax", "means", "probs", {"axis": 0})]), id="softmax-over-the-batch"),
-    pytest.param(onnx_bytes(spec=ModelSpec("two", ("a", "b"), size_px=SIDE).to_json()), id="fewer-labels-than-classes"),
-    pytest.param(onnx_bytes(fixed([[float("nan")] * 3] * 2)), id="not-numbers"),
-    pytest.param(onnx_bytes(fixed([[1.5, -0.25, -0.25]] * 2)), id="negative-probabilities"),
-    pytest.param(onnx_bytes(fixed([[1.0, 0.0, 0.0]])), id="one-row-for-two-crops"),
-    pytest.param(
-        onnx_bytes([*MEANS, ("Cast", "means", "probs", {"to": TensorProto.STRING})], output_kind=TensorProto.STRING),
-        id="text-output",
-    ),
-    pytest.param(onnx_bytes(failing_at_run()), id="fails-when-run"),
-]
-
-
+@pytest.mark.parametrize("backend", RUNTIMES)
 @pytest.mark.parametrize("data", REFUSED)
-def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, data: bytes) -> None:
+def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, data: bytes, backend: str) -> None:
     path = write(tmp_path, data)
     with pytest.raises(ModelError) as caught:
-        load_model(path)
+        load_model(path, backend=backend)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
 
@@ -145,3 +121,43 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(ModelError, match="cannot be read") as caught:
         load_model(tmp_path / name)
     assert str(caught.value).startswith(f"{tmp_path / name}: ")
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "model.onnx")
+    with pytest.raises(ModelError, match="no plain file"):
+        load_model(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("backend", RUNTIMES)
+@pytest.mark.parametrize("location", ["secret", "{}/secret", "../../../../../../../..{}/secret"])
+def test_weights_in_other_files_are_not_read(
+    tmp_path: Path, backend: str, location: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").write_bytes(np.zeros(3, np.float32).tobytes())
+    monkeypatch.chdir(tmp_path)
+    weights = numpy_helper.from_array(np.zeros(3, np.float32), "bias")
+    weights.ClearField("raw_data")
+    weights.data_location = TensorProto.EXTERNAL
+    weights.external_data.add(key="location", value=location.format(tmp_path))
+    nodes = [helper.make_node(kind, inputs.split(), [out], **more) for kind, inputs, out, more in MEANS]
+    nodes += [helper.make_node("Add", ["means", "bias"], ["sum"]), helper.make_node("Softmax", ["sum"], ["probs"])]
+    crops = helper.make_tensor_value_info("crops", TensorProto.UINT8, ("batch", SIDE, SIDE, 3))
+    probs = helper.make_tensor_value_info("probs", TensorProto.FLOAT, None)
+    graph = helper.make_graph(nodes, "elsewhere", [crops], [probs], [weights])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, {SPEC_KEY: CHANNELS.to_json()})
+    with pytest.raises(ModelError):
+        load_model(write(tmp_path, model.SerializeToString()), backend=backend)
+
+
+def test_every_truncation_is_refused_before_any_runtime_sees_it(tmp_path: Path) -> None:
+    data = onnx_bytes(GOOD)
+    for size in range(len(data)):
+        with pytest.raises(ModelError):
+            ModelFile(tmp_path / "model.onnx", data[:size], "").spec()
+
+
+def test_the_spec_of_a_file_needs_no_runtime(tmp_path: Path) -> None:
+    assert ModelFile.read(bare(tmp_path / "network.onnx")).spec().graph == "images"
+    assert ModelFile.read(write(tmp_path, onnx_bytes())).spec() == ModelSpec("channels", CHANNELS.labels, size_px=SIDE)

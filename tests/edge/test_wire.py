@@ -140,6 +140,14 @@ def test_uuid7_sorts_by_time(unix_ms: int, first: bytes, second: bytes) -> None:
     assert (early.version, early.variant) == (7, "specified in RFC 4122")
 
 
+def test_a_birth_says_how_far_the_engine_is_in_one_line() -> None:
+    reason = "the build failed (no\n\x1b[31mmemory)" + "x" * 300
+    said = json.loads(encode_status("online", "s1", engine="openvino", engine_state="failed", engine_reason=reason))
+    assert (said["engine"], said["engine_state"]) == ("openvino", "failed")
+    assert said["engine_reason"].startswith("the build failed (no [31mmemory)x")
+    assert len(said["engine_reason"]) == 256
+
+
 def test_statuses_hold_what_they_know() -> None:
     assert json.loads(encode_status("lost", "s1")) == {"state": "lost", "session": "s1"}
     birth = encode_status("online", "s1", boot_id="b", version="1", engine="onnxruntime", cameras=("day-room",))
