@@ -12,7 +12,9 @@ import typer
 from rich.console import Console
 
 from ffe_edge import __version__
-from ffe_edge.cli_terminal import logged, need, progress_line, stopping_on_signals
+from ffe_edge.cli_bench import bench
+from ffe_edge.cli_export import engine_app, export
+from ffe_edge.cli_terminal import logged, progress_line, stopping_on_signals
 from ffe_edge.cli_train import train_app
 from ffe_edge.config import Config, load_config
 from ffe_edge.errors import FfeError
@@ -34,6 +36,9 @@ models_app = typer.Typer(
 )
 app.add_typer(models_app, name="models")
 app.add_typer(train_app, name="train")
+app.add_typer(engine_app, name="engine")
+app.command()(export)
+app.command()(bench)
 
 ConfigOption = Annotated[Optional[Path], typer.Option("--config", help="TOML file with settings; flags win over it.")]
 SourceOption = Annotated[
@@ -43,7 +48,10 @@ SourceOption = Annotated[
         help="Video file, folder of images, rtsp://…, /dev/video0 or its index, csi://0; demo: is a rendered person.",
     ),
 ]
-ModelOption = Annotated[Optional[Path], typer.Option("--model", help="Exported ONNX model [default: the shipped one].")]
+ModelOption = Annotated[
+    Optional[Path],
+    typer.Option("--model", help="Folder of `ffe-edge export`, or an ONNX model [default: the shipped one]."),
+]
 DetectorOption = Annotated[
     Optional[Path],
     typer.Option("--detector", help="YuNet's ONNX [default: the fetched one, else OpenCV's Haar cascade]."),
@@ -178,24 +186,9 @@ def fetch_models(
 @models_app.command("show")
 def show_model(model: Annotated[Optional[Path], typer.Argument(help="[default: the shipped model]")] = None) -> None:
     """Print the spec that a model file carries: labels, input, results, data, recipe."""
-    from ffe_edge.engine.onnxruntime_runner import load_model
+    from ffe_edge.engine.model import load_spec
 
-    typer.echo(load_model(model).spec.to_json())
-
-
-@app.command()
-def export(
-    run_folder: Annotated[Path, typer.Argument(help="Folder that `ffe-edge train` wrote.")] = Path("runs"),
-    out: Annotated[Path, typer.Option("--out", "-o", help="The ONNX file to write.")] = Path("model.onnx"),
-    name: Annotated[str, typer.Option(help="Name in the model's spec.")] = "ffe-small",
-    card: Annotated[Optional[Path], typer.Option(help="Also write the model card here.")] = None,
-) -> None:
-    """Turn a trained stage into one ONNX file that carries its spec, checked against the original."""
-    need("onnx", "export")
-    from ffe_export.model_file import export_run
-
-    difference = export_run(run_folder, out, name=name, card=card)
-    typer.echo(f"{out}: written; largest difference to torch {difference:.1e}")
+    typer.echo(load_spec(model).to_json())
 
 
 def _settings(

@@ -1,100 +1,119 @@
-"""A trained network -> one self-contained ONNX file that carries its spec."""
+"""A trained network -> the bare ONNX network, held against the original."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+import io
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ffe_edge.errors import ModelError
-from ffe_edge.spec import SPEC_KEY, ModelSpec
+from ffe_edge.spec import ModelSpec
+from ffe_edge.types import FloatArray, ImageArray, Reading
+from ffe_export.graph import BATCH, EMBEDDING, IMAGES, LOGITS, OPSET, onnx_module, parsed
 
 if TYPE_CHECKING:
-    from ffe_train.model import Deployed
+    from ffe_train.deployed import Deployed
 
-OPSET: Final = 17
-"""Read by ONNX Runtime 1.12+, OpenVINO and TensorRT 8.5+."""
-MAX_DIFFERENCE: Final = 1e-4
-"""Largest difference of a probability between torch and ONNX Runtime."""
+MAX_DIFFERENCE = 1e-4
+"""Largest difference of a probability, or of a number of the embedding, between torch and ONNX Runtime."""
 
 
-def to_onnx(network: Deployed, spec: ModelSpec, path: Path) -> float:
-    """Write the file and prove that it says the same as the network.
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far a file is from the network it was made of."""
+
+    probs: float
+    """Largest difference of a probability."""
+    embedding: float
+    """Largest difference of a number of the embedding."""
+    crops: int
+    """On how many crops."""
+
+
+def to_onnx(network: Deployed, spec: ModelSpec) -> Any:
+    """Trace the bare network.
 
     Args:
-        network: crops (B, S, S, 3) uint8 BGR -> probs (B, K).
-        spec: goes into ``metadata_props``.
-        path: of the new file; an old one stays until the new one is whole.
+        network: in eval mode; ``images`` (B, 3, S, S) -> ``logits`` (B, K), ``embedding`` (B, D).
+        spec: of the file to be; its labels are the network's.
 
     Returns:
-        The largest difference of a probability on random crops, torch against ONNX Runtime.
+        The checked model, opset 17, any batch.
 
     Raises:
-        ModelError: onnx is not installed, or the file says something else than the network.
+        ModelError: onnx or torch is not installed, or the network has another number of classes.
     """
-    classes = network.network.head.out_features
+    onnx_module()
+    import torch
+
+    images = torch.zeros(2, 3, spec.size_px, spec.size_px)
+    with torch.inference_mode():
+        classes = network.eval()(images)[0].shape[1]
     if classes != len(spec.labels):
-        raise ModelError(f"{path}: not written, the network has {classes} classes, its spec {len(spec.labels)} labels")
-    data = with_metadata(_graph(network.eval(), spec), {SPEC_KEY: spec.to_json()})
-    difference = _largest_difference(network, data, spec)
-    if difference > MAX_DIFFERENCE:
-        raise ModelError(f"{path}: not written, its probabilities differ by {difference:.2g} from the network's")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
-    return difference
-
-
-def with_metadata(model: Any, entries: Mapping[str, str]) -> bytes:
-    """The checked model's bytes with these entries in ``metadata_props``."""
-    import onnx
-
-    for key, value in entries.items():
-        entry = model.metadata_props.add()
-        entry.key, entry.value = key, value
-    onnx.checker.check_model(model, full_check=True)
-    return bytes(model.SerializeToString())
-
-
-def _graph(network: Deployed, spec: ModelSpec) -> Any:
-    try:
-        import onnx
-        import torch
-    except ImportError as error:
-        raise ModelError(f"export needs {error.name}: pip install 'ffe-edge[train,export]'") from error
-    import io  # noqa: PLC0415
-    import warnings  # noqa: PLC0415
-
-    crops = torch.zeros(2, spec.size_px, spec.size_px, 3, dtype=torch.uint8)
+        raise ModelError(f"{spec.name}: the network has {classes} classes, its spec {len(spec.labels)} labels")
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the tracing exporter is quick and its graphs are plain
         torch.onnx.export(
             network,
-            (crops,),
+            (images,),
             buffer,  # type: ignore[arg-type]
             opset_version=OPSET,
-            input_names=["crops"],
-            output_names=["probs"],
-            dynamic_axes={"crops": {0: "batch"}, "probs": {0: "batch"}},
+            input_names=[IMAGES],
+            output_names=[LOGITS, EMBEDDING],
+            dynamic_axes={name: {0: BATCH} for name in (IMAGES, LOGITS, EMBEDDING)},
             dynamo=False,
         )
-    return onnx.load_model_from_string(buffer.getvalue())
+    return parsed(buffer.getvalue(), spec.name)
 
 
-def _largest_difference(network: Deployed, data: bytes, spec: ModelSpec) -> float:
-    import numpy as np  # noqa: PLC0415
-    import onnxruntime  # noqa: PLC0415
-    import torch
+class TorchRunner:
+    """The network itself, on the CPU, at its temperature."""
 
-    crops = np.random.default_rng(0).integers(0, 256, (16, spec.size_px, spec.size_px, 3), np.uint8)
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    ours = np.asarray(session.run(["probs"], {"crops": crops})[0])
-    with torch.inference_mode():
-        theirs = network(torch.from_numpy(crops)).numpy()
-    return float(np.abs(ours - theirs).max())
+    backend = "torch"
+    precision = "fp32"
+
+    def __init__(self, network: Deployed, temperature: float) -> None:
+        self._network, self._temperature = network.eval(), temperature
+
+    def __call__(self, crops: ImageArray) -> FloatArray:
+        """Probabilities (B, K)."""
+        return self.read(crops).probs
+
+    def read(self, crops: ImageArray) -> Reading:
+        """Probabilities (B, K) and embeddings (B, D) of crops (B, S, S, 3) uint8 BGR."""
+        import torch
+
+        from ffe_train.networks import to_input
+
+        with torch.inference_mode():
+            logits, embedding = self._network(to_input(crops))
+            probs = torch.softmax(logits / self._temperature, dim=1)
+        return Reading(probs.numpy(), embedding.numpy())
+
+
+def difference(reference: Reading, other: Reading) -> Difference:
+    """How far two readings of the same crops are apart."""
+    if reference.embedding is None or other.embedding is None:
+        raise ValueError("both readings must have embeddings")
+    return Difference(
+        float(np.abs(reference.probs - other.probs).max()),
+        float(np.abs(reference.embedding - other.embedding).max()),
+        len(reference.probs),
+    )
+
+
+def check_same(found: Difference, name: str) -> None:
+    """Refuse a file that says something else than its network.
+
+    Raises:
+        ModelError: the difference is above ``MAX_DIFFERENCE``, or no number.
+    """
+    if not (found.probs <= MAX_DIFFERENCE and found.embedding <= MAX_DIFFERENCE):
+        raise ModelError(
+            f"{name}: not written, its probabilities differ by {found.probs:.2g} and its embeddings by"
+            f" {found.embedding:.2g} from the network's (at most {MAX_DIFFERENCE:g})"
+        )

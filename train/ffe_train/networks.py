@@ -155,9 +155,13 @@ class ExpressionNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, K)."""
-        features = self.backbone(images) if self.tap == "embedding" else self.backbone.pooled(images)
-        logits: Tensor = self.head(self.dropout(features))
+        logits: Tensor = self.head(self.dropout(self.features(images)))
         return logits
+
+    def features(self, images: Tensor) -> Tensor:
+        """What the head looks at: the embedding z or the pooled features (B, D)."""
+        features: Tensor = self.backbone(images) if self.tap == "embedding" else self.backbone.pooled(images)
+        return features
 
 
 def to_input(crops: ImageArray | Tensor, device: torch.device | str | None = None) -> Tensor:
