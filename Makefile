@@ -24,7 +24,7 @@ export PYTHON APT
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all check model reproduce-small bench constraints clean install-demo install-dev packages
+.PHONY: help demo test test-all check model reproduce-small export-demo bench constraints clean install-demo install-dev packages
 
 help:
 	@echo 'ffe-edge reads facial expressions at the edge. Begin with:'
@@ -35,8 +35,9 @@ help:
 	@echo 'Then:'
 	@echo '  make test-all      the tests that take minutes, too'
 	@echo '  make check         only look the code over: ruff and mypy'
-	@echo '  make model         train the model and export it to runs/model.onnx (see train/README.md)'
+	@echo '  make model         train the model and export it to runs/model/model.onnx (see train/README.md)'
 	@echo '  make reproduce-small   the training protocol at its smallest: half an hour, table in runs/reproduce-small.md'
+	@echo '  make export-demo   train a small network, export it in FP32, FP16 and INT8, build engines, verify, run: some minutes'
 	@echo '  make bench         milliseconds per frame and step on this machine (CLIPS=video)'
 	@echo '  make constraints   renew constraints.txt with the newest releases'
 	@echo '  make clean         remove .venv and all that can be made again; runs/ stays'
@@ -63,11 +64,15 @@ check: install-dev
 
 model: install-dev
 	@$(VENV)/bin/ffe-edge train shipped $(RECIPES) --data $(FACES) --detector $(DETECTOR) --out runs --threads $(THREADS) $(ARGS)
-	@$(VENV)/bin/ffe-edge export runs --out runs/model.onnx --card runs/model.md
+	@$(VENV)/bin/ffe-edge export runs --out runs/model --card runs/model.md
 
 # Real faces where they lie beside the repository, rendered people in any case.
 reproduce-small: install-dev
 	@FACES=$(FACES) THREADS=$(THREADS) FFE=$(VENV)/bin/ffe-edge bash scripts/reproduce-small.sh $(ARGS)
+
+# What it watches: rendered people, or CLIP=video.
+export-demo: install-dev
+	@CLIP=$(CLIP) THREADS=$(THREADS) FFE=$(VENV)/bin/ffe-edge PYTHON=$(VENV)/bin/python bash scripts/export-demo.sh
 
 bench: install-demo
 	@$(VENV)/bin/python benchmarks/pipeline.py $(CLIPS) --detector $(DETECTOR) --also 1280x720 $(ARGS)
