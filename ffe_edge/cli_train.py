@@ -7,6 +7,7 @@ from typing import Annotated, Final, Optional
 
 import typer
 
+from ffe_edge.cli_aware import aware
 from ffe_edge.cli_choices import Architecture, Device, Flavour, WeightKind
 from ffe_edge.cli_grid import grid
 from ffe_edge.cli_terminal import logged, need
@@ -14,8 +15,8 @@ from ffe_edge.errors import ConfigError
 
 EPILOG: Final = (
     "In this order: `prepare` sets of faces, `pretrain` on large ones, `transfer` to your own people, `evaluate`, "
-    "`raters`. `distil` has transfers teach a smaller network, `grid` does it for many networks at once. Recipes: "
-    "train/recipes/."
+    "`raters`. `distil` has transfers teach a smaller network, `aware` readies one for INT8, `grid` does it for many "
+    "networks at once. Recipes: train/recipes/."
 )
 
 train_app = typer.Typer(
@@ -169,6 +170,9 @@ def distil(
         distil_stage(
             recipe, sets, out, labels=labels, fresh=fresh, threads=threads, device=device.value, console=console
         )
+
+
+train_app.command("aware")(aware)
 
 
 @train_app.command()

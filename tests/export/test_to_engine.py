@@ -50,7 +50,9 @@ def test_an_engine_is_built_written_and_found_again(rtx: Any, tmp_path: Path) ->
     assert (engine.size_bytes, len(read_engine(engine.path, engine.key))) == (engine.path.stat().st_size,) * 2
     assert (engine.key.machine.runtime_version, engine.key.batches) == (rtx.__version__, (1, 4, 16))
     assert describe(engine.path, this_machine("tensorrt-rtx"))["fits"]
-    assert engine_file.newest_engine(tmp_path / "engines", engine.key.onnx_sha256, engine.key.machine) == engine
+    found = engine_file.newest_engine(tmp_path / "engines", engine.key.onnx_sha256, engine.key.machine)
+    assert found is not None
+    assert (found.path, found.key) == (engine.path, engine.key)
 
 
 def test_progress_rises_to_the_whole(rtx: Any, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def pretrain_stage(
     """Run one pretraining, or give back what it gave before."""
     recipe = recipe_of(recipe_path, Pretrain)
     names = dict.fromkeys([*recipe.data, *([recipe.pairs] if recipe.pairs else [])])
-    with _steps_shown(console) as on_step:
+    with steps_shown(console) as on_step:
         result = pretrain(
             recipe,
             {name: open_prepared(sets / name) for name in names},
@@ -158,7 +158,7 @@ def _digits(value: float) -> str:
 
 
 @contextmanager
-def _steps_shown(console: Console) -> Iterator[Callable[[Step], None]]:
+def steps_shown(console: Console) -> Iterator[Callable[[Step], None]]:
     """A bar over the steps of an epoch, on a terminal."""
     if not console.is_terminal:
         yield lambda _step: None

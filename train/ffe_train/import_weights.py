@@ -94,7 +94,7 @@ def import_weights(path: Path, out_folder: Path, *, spec: NetworkSpec | None, ki
         raise ConfigError(f"kind: {kind!r} is none of auto, {', '.join(LAYOUTS)}")
     if not licence.strip():
         raise ConfigError("licence: name the terms of these weights, as 'MIT' or 'none stated'")
-    if (found_there := kind_of(out_folder)) in {"pretrain", "transfer"}:
+    if (found_there := kind_of(out_folder)) in {"pretrain", "transfer", "aware"}:
         raise ConfigError(f"{out_folder}: holds {TOLD[str(found_there)]}; import into another folder")
     try:
         found = _found(_read(path), kind)

@@ -20,13 +20,16 @@ from ffe_train.tasks import Task
 PARTS: Final = "parts"
 PREDICTIONS: Final = "predictions.csv"
 NOTE: Final = "made_of.json"
+TUNING: Final = "tuning.ckpt"
+"""Position of an unfinished quantization-aware tuning."""
 NOT_MADE_OF: Final = ("ship", "allow_seen_people")
 """Keys of a transfer's recipe that change nothing in what its folds' networks say."""
 
-Kind = Literal["pretrain", "transfer", "import", "weights"]
+Kind = Literal["pretrain", "transfer", "aware", "import", "weights"]
 TOLD: Final[dict[str, str]] = {
     "pretrain": "a pretraining",
     "transfer": "a transfer",
+    "aware": "a quantization-aware tuning",
     "import": "imported weights",
     "weights": "weights that no stage here has made",
 }
@@ -89,8 +92,10 @@ def kind_of(folder: Path) -> Kind | None:
     if (folder / IMPORTED).is_file():
         return "import"
     if (folder / RECORD).is_file():
-        is_transfer = read_json(folder / RECORD).get("recipe", {}).get("stage") == "transfer"
-        return "transfer" if is_transfer else "pretrain"
+        stage = read_json(folder / RECORD).get("recipe", {}).get("stage")
+        return stage if stage in {"transfer", "aware"} else "pretrain"
+    if (folder / TUNING).is_file():
+        return "aware"
     if (folder / RESUME).is_file():
         return "pretrain"
     if (folder / PARTS).is_dir():
@@ -98,7 +103,7 @@ def kind_of(folder: Path) -> Kind | None:
     return "weights" if (folder / WEIGHTS).is_file() else None
 
 
-def check_own(folder: Path, kind: Literal["pretrain", "transfer"], starts: Sequence[Path | None]) -> None:
+def check_own(folder: Path, kind: Literal["pretrain", "transfer", "aware"], starts: Sequence[Path | None]) -> None:
     """A stage may write into a new folder, or into one of its own kind, and not into what it starts from.
 
     Raises:
