@@ -197,7 +197,7 @@ def _rebuild(bundle: Path, engines: Path | None, settings: EngineSettings) -> No
 
     with logged() as console, _progress(console) as tell:
         engine, unchecked = rebuild(bundle, engines, settings, tell)
-    told = f"golden outputs {unchecked or 'as exported'}"
+    told = f"golden outputs not checked ({unchecked})" if unchecked else "golden outputs as exported"
     typer.echo(f"{engine.path}: built in {engine.seconds:.1f} s, {engine.size_bytes / 2**20:.1f} MiB, {told}")
 
 
@@ -245,8 +245,10 @@ def _show_engine(found: dict[str, Any]) -> None:
     console = Console()
     rows = {**found["key"], "sha256": found["sha256"], "MiB": f"{found['size_bytes'] / 2**20:.1f}"}
     for name, value in rows.items():
-        console.print(f"{name:>20}  {value if value not in ('', None) else '-'}", highlight=False, markup=False)
+        told = value if value not in ("", None) else "-"
+        console.print(f"{name:>20}  {told}", highlight=False, markup=False, soft_wrap=True)
     for reason in found["why_not"]:
-        console.print(f"would not be loaded here: {reason}", style="red", highlight=False, markup=False)
+        told = f"would not be loaded here: {reason}"
+        console.print(told, style="red", highlight=False, markup=False, soft_wrap=True)
     if found["fits"]:
         console.print("would be loaded here", style="green")

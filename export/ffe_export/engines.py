@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from ffe_edge.engine.bundle import read_bundle
+from ffe_edge.engine.bundle import ENGINES, read_bundle
 from ffe_edge.engine.cuda_memory import find_gpu
 from ffe_edge.engine.engine_file import EngineFile, read_engine
 from ffe_edge.engine.engine_key import RuntimeName
 from ffe_edge.engine.golden import check_golden, load_golden
 from ffe_edge.engine.model_file import ModelFile
+from ffe_edge.engine.tensorrt_module import load_api
 from ffe_edge.engine.tensorrt_runner import TensorRtRunner, load_tensorrt
 from ffe_edge.errors import ModelError
 from ffe_export.contenders import network_file, of_engine
@@ -22,6 +24,18 @@ from ffe_export.verification import Contender
 Progress = Callable[[str, float], None]
 NAMES: Final[dict[RuntimeName, str]] = {"tensorrt": "TensorRT", "tensorrt-rtx": "TensorRT-RTX"}
 NO_GPU: Final = "built, not run here: no GPU"
+
+
+def check_runtimes(every: Sequence[EngineSettings]) -> None:
+    """Look for all that a build needs before anything is made.
+
+    Raises:
+        ModelError: a runtime is missing, or the GPU that TensorRT builds on; says what to install.
+    """
+    for settings in every:
+        load_api(settings.target)
+        if settings.target == "tensorrt":
+            find_gpu()
 
 
 def built(
@@ -49,11 +63,7 @@ def built(
         for one in precisions if settings.dla_core is None else [p for p in precisions if p != "fp32"]:
             name = f"{one.upper()}, {NAMES[settings.target]}"
             onnx = folder / network_file(one)
-
-            def step(phase: str, share: float, name: str = name) -> None:
-                tell(f"{name}: {phase}", share)
-
-            engine = build_engine(onnx, engines, settings, step)
+            engine = build_engine(onnx, engines, settings, partial(_step, tell, name))
             runner, why_not = _run(engine, onnx, settings)
             if runner is not None:
                 opened.callback(runner.close)
@@ -81,14 +91,19 @@ def rebuild(
     if bundle.engine is None:
         raise ModelError(f"{bundle.folder}: has no network that engines are built of; export the model again")
     bundle.read(bundle.engine)
-    engine = build_engine(bundle.engine, engines or bundle.folder / "engines", settings, tell)
+    step = partial(_step, tell, NAMES[settings.target])
+    engine = build_engine(bundle.engine, engines or bundle.folder / ENGINES, settings, step)
     runner, why_not = _run(engine, bundle.engine, settings)
     if runner is None or bundle.golden is None:
-        return engine, why_not or "not checked: the bundle has no golden outputs"
+        return engine, why_not or "the bundle has none"
     with closing(runner):
         bundle.read(bundle.golden)
         check_golden(runner, load_golden(bundle.golden))
     return engine, ""
+
+
+def _step(tell: Progress, name: str, phase: str, share: float) -> None:
+    tell(f"{name}: {phase}", share)
 
 
 def _run(engine: EngineFile, onnx: Path, settings: EngineSettings) -> tuple[TensorRtRunner | None, str]:

@@ -19,7 +19,7 @@ from ffe_export.bundle_writer import Serving, put_in_place, staged
 from ffe_export.card import model_card
 from ffe_export.contenders import MODEL, contenders, crops_file, engine_numbers, network_file, reference
 from ffe_export.crops_folder import draw_crops
-from ffe_export.engines import built
+from ffe_export.engines import built, check_runtimes
 from ffe_export.gates import Gates
 from ffe_export.golden_crops import golden_crops
 from ffe_export.labelled import Labelled, read_labelled
@@ -65,6 +65,8 @@ class Wish:
             raise ConfigError(f"precision {unknown[0]!r} is none of {', '.join(PRECISIONS)}")
         if self.split is not None and self.check is None:
             raise ConfigError("a split is of labelled crops; give --check FOLDER too")
+        if not set(self.precisions) - {"fp32"} and any(engine.dla_core is not None for engine in self.engines):
+            raise ConfigError("a DLA computes in fp16 and int8; give --precision")
         if "int8" in self.precisions and self.calibration is None:
             raise ConfigError(
                 "no calibration data: int8 learns its ranges on faces; give --calibration FOLDER of 112 x 112 crops"
@@ -103,6 +105,7 @@ def export_model(path: Path, out: Path, wish: Wish, progress: Progress | None = 
     labelled = _labelled(wish, source)
     if (calibration or labelled) and source.spec.size_px != CROP_PX:
         raise ModelError(f"{path}: takes crops of {source.spec.size_px} px, those of a folder have {CROP_PX}")
+    check_runtimes(wish.engines)
     golden = golden_crops(source.spec.size_px)
     with staged(out) as folder, ExitStack() as opened:
         exact = write_full(source, folder, golden if labelled is None else labelled.crops)
@@ -123,7 +126,8 @@ def export_model(path: Path, out: Path, wish: Wish, progress: Progress | None = 
         _report(verification, folder, source, found, None if calibration is None else calibration.record, exact)
         put_in_place(folder, serving, _made(source))
     if wish.card and source.evaluation:
-        _write_card(wish.card, model_card(source.spec, dict(source.evaluation), size_bytes=(out / MODEL).stat().st_size))
+        size = (out / MODEL).stat().st_size
+        _write_card(wish.card, model_card(source.spec, dict(source.evaluation), size_bytes=size))
     return Exported(out, serving, verification, is_as_wished)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Final
 
 import cv2
@@ -18,8 +19,11 @@ PEOPLE: Final = 3
 NOISE: Final = 5
 
 
+@functools.cache
 def golden_crops(size_px: int = CROP_PX, seed: int = 0) -> ImageArray:
     """(G, S, S, 3) uint8 BGR: three rendered people with nine expressions each, and five pictures of noise.
+
+    They are drawn once and cannot be written to.
 
     Args:
         size_px: side of a crop.
@@ -33,7 +37,9 @@ def golden_crops(size_px: int = CROP_PX, seed: int = 0) -> ImageArray:
             face = render_face(person, acted_units(emotion, rng), sample_view(rng))
             crops.append(_sized(warp(face.image, similarity(face.landmarks[None])[0]), size_px))
     coarse = rng.integers(0, 256, (NOISE, 14, 14, 3), np.uint8)
-    return np.stack([*crops, *(_sized(picture, size_px) for picture in coarse)])
+    found = np.stack([*crops, *(_sized(picture, size_px) for picture in coarse)])
+    found.flags.writeable = False
+    return found
 
 
 def _sized(picture: ImageArray, size_px: int) -> ImageArray:

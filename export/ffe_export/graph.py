@@ -24,6 +24,8 @@ CROPS, IMAGES, LOGITS, PROBS, EMBEDDING = "crops", "images", "logits", "probs", 
 BATCH: Final = "batch"
 GREY: Final = 127.5
 """Mean and deviation of grey levels: the host of an engine prepares crops by them (``ffe_edge.engine.images``)."""
+MAX_PX: Final = 1024
+"""A larger crop is none of ours, and would take all memory."""
 MAX_BYTES: Final = 512 * 2**20
 """A larger file is no model of ours."""
 
@@ -145,6 +147,8 @@ def bare_graph(model: Any, spec: ModelSpec, where: str) -> tuple[Any, ModelSpec]
             gives something else than its spec says.
     """
     onnx = onnx_module()
+    if spec.size_px > MAX_PX:
+        raise ModelError(f"{where}: takes crops of {spec.size_px} px, no model of this program does")
     if (spec.mean, spec.std) != ((GREY,), (GREY,)):
         raise ModelError(f"{where}: its spec has mean {spec.mean} and std {spec.std}, this program's have {GREY}")
     if spec.graph == "images":

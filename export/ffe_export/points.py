@@ -76,6 +76,12 @@ def layers_of(model: Any) -> list[str]:
     return [node.name for node in weighted if node.output[0] != LOGITS]
 
 
+def read_by_layers(model: Any) -> list[str]:
+    """Tensors that the layers of ``layers_of`` read."""
+    layers = set(layers_of(model))
+    return list(dict.fromkeys(node.input[0] for node in model.graph.node if node.name in layers))
+
+
 def points_of(model: Any, left_alone: Collection[str] = ()) -> Points:
     """All that can be quantized, but the layers that are left alone."""
     reader = Reader(model)

@@ -7,15 +7,18 @@ that do most harm stay FP32, one after the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
 
 from ffe_edge.errors import ModelError
 from ffe_edge.spec import ModelSpec
 from ffe_edge.types import ImageArray
 from ffe_export.agreement import Agreement, compare
-from ffe_export.points import Placement, layers_of, ranged
+from ffe_export.points import Placement, layers_of, ranged, read_by_layers
 from ffe_export.quantize_graph import quantized
 from ffe_export.ranges import METHODS, Method, collect
 from ffe_export.runs import NetworkRunner, Step, batch_count, inner_tensors, reading_of
@@ -113,6 +116,7 @@ class _Search:
         self._learned, self._crops = crops[held_out:], crops[:held_out]
         self._reference = reading_of(NetworkRunner(network, spec, how.threads).read, self._crops)
         self._cuts: dict[str, float] = {}
+        self._means: Mapping[str, npt.NDArray[np.float64]] = {}
 
     def result(self) -> Quantized:
         """Calibrate, choose, fall back, and write both placements."""
@@ -131,14 +135,17 @@ class _Search:
         )  # fmt: skip
 
     def _calibrated(self) -> dict[Method, dict[str, float]]:
-        names = ranged(self._network)
+        averaged = read_by_layers(self._network)
+        names = list(dict.fromkeys([*ranged(self._network), *averaged]))
         step = self._counter("learn ranges", batch_count(self._learned))
         try:
-            ranges = collect(inner_tensors(self._network, names, self._learned, self._how.threads, step), names)
+            tensors = inner_tensors(self._network, names, self._learned, self._how.threads, step)
+            ranges = collect(tensors, names, averaged)
         except ValueError as error:
             raise ModelError(
                 f"{self._spec.name}: cannot be calibrated, {error}; export its checkpoint again"
             ) from error
+        self._means = ranges.means
         return {method: ranges.cuts(method) for method in self._how.methods}
 
     def _tried(self, cuts: dict[str, float], method: Method) -> Agreement:
@@ -179,7 +186,9 @@ class _Search:
 
     def _written(self, placement: Placement, left_alone: tuple[str, ...] = ()) -> Any:
         bits = self._how.cpu_bits if placement == "cpu" else self._how.engine_bits
-        return quantized(self._network, self._cuts, placement, weight_bits=bits, left_alone=left_alone)
+        return quantized(
+            self._network, self._cuts, placement, weight_bits=bits, left_alone=left_alone, means=self._means
+        )
 
     def _counter(self, what: str, total: int) -> Step:
         done = 0

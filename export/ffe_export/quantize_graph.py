@@ -3,6 +3,9 @@
 ``engine``: S8 activations, biases stay FP32. ``cpu``: U8 activations and INT32 biases; a tensor that cannot be negative
 has its zero at 0, so that a ReLU comes for free, any other has the very steps of S8 with its zero at 128. Weights are
 S8 in both, per output channel and symmetric.
+
+Rounded weights shift what a layer gives on average; its bias takes the shift back.
+Source: Nagel et al., Data-free quantization through weight equalization and bias correction, ICCV 2019, section 4.2.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ def quantized(
     *,
     weight_bits: int = 8,
     left_alone: Collection[str] = (),
+    means: Mapping[str, npt.NDArray[np.float64]] | None = None,
 ) -> Any:
     """A new, quantized network.
 
@@ -41,22 +45,30 @@ def quantized(
         placement: who reads it.
         weight_bits: 8, or 7 where two products are added in 16 bits (x86 without VNNI).
         left_alone: names of layers that stay FP32.
+        means: (C,) mean of each channel of what layers read, by tensor; biases are corrected where it is known.
 
     Raises:
         ValueError: no such number of bits.
     """
     if weight_bits not in HIGHEST:
         raise ValueError(f"weights have 7 or 8 bits, not {weight_bits}")
-    return _Writer(model, cuts, placement, HIGHEST[weight_bits]).written(points_of(model, left_alone))
+    return _Writer(model, cuts, placement, HIGHEST[weight_bits], means or {}).written(points_of(model, left_alone))
 
 
 class _Writer:
     """Copies nodes one after the other and puts pairs between them."""
 
-    def __init__(self, model: Any, cuts: Mapping[str, float], placement: Placement, highest: int) -> None:
+    def __init__(
+        self,
+        model: Any,
+        cuts: Mapping[str, float],
+        placement: Placement,
+        highest: int,
+        means: Mapping[str, npt.NDArray[np.float64]],
+    ) -> None:
         onnx = onnx_module()
         self._onnx, self._graph, self._reader = onnx, model.graph, Reader(model)
-        self._cuts, self._placement, self._highest = cuts, placement, highest
+        self._cuts, self._placement, self._highest, self._means = cuts, placement, highest, means
         self._numbers: dict[str, npt.NDArray[Any]] = {
             tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer
         }
@@ -73,7 +85,7 @@ class _Writer:
                 if (original.name, place) in cut:
                     node.input[place] = self._pair(name)
             if original.name in points.layers:
-                self._quantize_weights(node, self._steps(original.input[0])[0])
+                self._quantize_weights(node, original.input[0])
             self._nodes.append(node)
         return self._model()
 
@@ -94,21 +106,34 @@ class _Writer:
             self._behind[name] = self._node("DequantizeLinear", [f"{name}.q", *steps], f"{name}.dq")
         return self._behind[name]
 
-    def _quantize_weights(self, node: Any, input_scale: float) -> None:
-        """INT8 weights by output channel; for the CPU an INT32 bias in the units of the products' sum."""
+    def _quantize_weights(self, node: Any, source: str) -> None:
+        """INT8 weights by output channel, and a bias that takes back what rounding them shifts.
+
+        For the CPU the bias is INT32 in the units of the products' sum.
+        """
+        input_scale, is_cpu = self._steps(source)[0], self._placement == "cpu"
         weight = self._numbers[node.input[1]]
-        bias = self._numbers[node.input[2]] if len(node.input) > 2 and self._placement == "cpu" else None
+        bias = self._numbers[node.input[2]] if len(node.input) > 2 else None
         largest = np.abs(weight.reshape(len(weight), -1)).max(axis=1)
         scale = np.maximum(largest / self._highest, SMALLEST).astype(np.float32)
-        if bias is not None:
+        if bias is not None and is_cpu:
             scale = np.maximum(scale, np.abs(bias) / (input_scale * MOST_BIAS)).astype(np.float32)
-        steps = np.round(weight / scale.reshape(-1, *[1] * (weight.ndim - 1)))
-        rounded = np.clip(steps, -self._highest, self._highest).astype(np.int8)
+        by_channel = scale.reshape(-1, *[1] * (weight.ndim - 1))
+        rounded = np.clip(np.round(weight / by_channel), -self._highest, self._highest).astype(np.int8)
         node.input[1] = self._by_channel(self._add(f"{node.name}.weight", rounded), scale)
-        if bias is not None:
+        if source in self._means:
+            error = rounded * by_channel.astype(np.float64) - weight
+            bias = (0 if bias is None else bias) - _shift(error, self._means[source])
+        if bias is None:
+            return
+        own = f"{node.name}.bias"
+        if is_cpu:
             units = (input_scale * scale.astype(np.float64)).astype(np.float32)
-            own = self._add(f"{node.name}.bias", np.round(bias / units.astype(np.float64)).astype(np.int32))
-            node.input[2] = self._by_channel(own, units)
+            self._add(own, np.round(bias / units.astype(np.float64)).astype(np.int32))
+            own = self._by_channel(own, units)
+        else:
+            self._add(own, np.asarray(bias, np.float32))
+        node.input[2:] = [own]
 
     def _by_channel(self, name: str, scale: npt.NDArray[np.float32]) -> str:
         steps = self._add(f"{name}.scale", scale)
@@ -132,3 +157,14 @@ class _Writer:
             self._nodes, self._graph.name, self._graph.input, self._graph.output, tensors
         )
         return model_of(graph)
+
+
+def _shift(error: npt.NDArray[np.float64], means: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """What an error of weights (O, I, ...) adds to the O outputs on average, by the means of the inputs' channels.
+
+    A grouped convolution's output reads its own group of channels only; borders are taken to be like the middle.
+    """
+    outputs, inputs = error.shape[:2]
+    groups = means.reshape(-1, inputs)
+    of_output = np.arange(outputs) * len(groups) // outputs
+    return np.asarray((error.reshape(outputs, inputs, -1).sum(axis=2) * groups[of_output]).sum(axis=1))

@@ -1,12 +1,13 @@
 """What range each tensor of a network takes on calibration crops, and where to cut it.
 
-One pass over the crops fills a histogram of absolute values for every tensor; every method reads its cut from it.
+One pass over the crops fills a histogram of absolute values for every tensor; every method reads its cut from it. What
+layers read is averaged by channel as well, for the correction of their biases.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
@@ -78,29 +79,40 @@ class Ranges:
     histograms: Mapping[str, Histogram]
     """By tensor."""
     crops: int
+    means: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    """(C,) mean of each channel, by tensor, where it was asked for."""
 
     def cuts(self, method: Method) -> dict[str, float]:
         """The cut of every tensor."""
         return {name: histogram.cut(method) for name, histogram in self.histograms.items()}
 
 
-def collect(outputs: Iterable[Sequence[FloatArray]], names: Sequence[str]) -> Ranges:
+def collect(outputs: Iterable[Sequence[FloatArray]], names: Sequence[str], averaged: Collection[str] = ()) -> Ranges:
     """Fill the histograms.
 
     Args:
-        outputs: for each batch the tensors in the order of ``names``, batch first.
+        outputs: for each batch the tensors (B, C, ...) in the order of ``names``.
         names: of the tensors.
+        averaged: those of them whose channels' means are asked for.
 
     Raises:
         ValueError: a number is not finite.
     """
     histograms = {name: Histogram() for name in names}
+    sums: dict[str, npt.NDArray[np.float64]] = {}
     crops = 0
     for batch in outputs:
         crops += len(batch[0])
         for name, values in zip(names, batch, strict=True):
+            if name in averaged:
+                sums[name] = sums.get(name, 0) + _channels(values)
             histograms[name].add(values)
-    return Ranges(histograms, crops)
+    return Ranges(histograms, crops, {name: total / crops for name, total in sums.items()})
+
+
+def _channels(values: FloatArray) -> npt.NDArray[np.float64]:
+    """(B, C, ...) -> (C,) sum over the batch of each channel's mean."""
+    return np.asarray(values.reshape(*values.shape[:2], -1).mean(axis=2, dtype=np.float64).sum(axis=0))
 
 
 def _least(histogram: Histogram, loss: Any) -> float:
