@@ -2,9 +2,9 @@
 
     python benchmarks/export.py MODEL ... --calibration FOLDER --check FOLDER [--untrained resnet50 face-resnet50]
 
-Every model goes through `ffe-edge export` in FP16 and INT8, with engines of TensorRT-RTX where it is installed. Times are
-of batch 1, the faster of ONNX Runtime and OpenVINO for each precision, in turns within one run; compare them within one
-run only. An untrained network has random weights: its speed and size mean something, its answers nothing.
+Every model goes through `ffe-edge export` in FP16 and INT8, with engines of TensorRT-RTX where it is installed.
+Times are of batch 1, the faster of ONNX Runtime and OpenVINO for each precision, in turns within one run; compare them
+within one run only. An untrained network has random weights: its speed and size mean something, its answers nothing.
 """
 # ruff: noqa: TID253 - untrained networks are made with torch
 

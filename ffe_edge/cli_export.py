@@ -18,7 +18,6 @@ from ffe_edge.errors import ConfigError
 
 if TYPE_CHECKING:
     from ffe_export.export import Exported
-    from ffe_export.gates import Gates
     from ffe_export.to_engine import EngineSettings
 
 REFUSED: Final = 1
@@ -69,7 +68,7 @@ def export(
     ] = None,
     name: Annotated[Optional[str], typer.Option(help="Of the model [default: as it is called].")] = None,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Of the CPU's runtimes, also where they are timed.")] = 1,
-    max_points: Annotated[float, typer.Option(min=0, help="Accuracy that may be lost, in points.")] = 1.0,
+    max_points: Annotated[float, typer.Option(min=0, max=100, help="Accuracy that may be lost, in points.")] = 1.0,
     strict: Annotated[bool, typer.Option("--strict", help="The interval's end must be within it, too.")] = False,
     allow_slower: Annotated[bool, typer.Option("--allow-slower", help="Take INT8 that is not faster here.")] = False,
     sensitivity: Annotated[
@@ -112,6 +111,7 @@ def export(
     if engines is not None:
         raise ConfigError("--engines goes with --rebuild; an export keeps engines in its bundle")
     from ffe_export.export import Wish, export_model
+    from ffe_export.gates import AccuracyGate, Gates, LatencyGate
     from ffe_export.quantize import Quantization
 
     wish = Wish(
@@ -122,7 +122,7 @@ def export(
         engines=tuple(_settings(wanted, max_batch, workspace_mib, dla_core, capability)),
         name=name,
         card=card,
-        gates=_gates(max_points, strict=strict, allow_slower=allow_slower),
+        gates=Gates(AccuracyGate(max_points, strict=strict), LatencyGate(allow_slower=allow_slower)),
         quantization=Quantization(sensitivity=sensitivity),
         threads=threads,
     )
@@ -181,15 +181,6 @@ def _settings(
         ]
     except ValueError as error:
         raise ConfigError(str(error)) from error
-
-
-def _gates(max_points: float, *, strict: bool, allow_slower: bool) -> Gates:
-    from ffe_export.gates import AccuracyGate, Gates, LatencyGate
-
-    try:
-        return Gates(AccuracyGate(max_points, strict=strict), LatencyGate(allow_slower=allow_slower))
-    except ValueError as error:
-        raise ConfigError(f"--max-points: {error}") from error
 
 
 def _rebuild(bundle: Path, engines: Path | None, settings: EngineSettings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -18,7 +19,7 @@ from ffe_edge.spec import PRECISIONS
 from ffe_export.bundle_writer import Serving, put_in_place, staged
 from ffe_export.card import model_card
 from ffe_export.contenders import MODEL, contenders, crops_file, engine_numbers, network_file, reference
-from ffe_export.crops_folder import draw_crops
+from ffe_export.crops_folder import DrawnCrops, draw_crops
 from ffe_export.engines import built, check_runtimes
 from ffe_export.gates import Gates
 from ffe_export.golden_crops import golden_crops
@@ -32,6 +33,8 @@ from ffe_export.to_onnx import Difference
 from ffe_export.verification import Contender, Verification
 from ffe_export.verify import verify
 from ffe_export.write_models import GOLDEN, write_full, write_golden_file, write_half, write_int8
+
+logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, float], None]
 TOOLS: Final = ("onnx", "onnxruntime", "openvino", "torch", "tensorrt", "tensorrt-rtx")
@@ -123,7 +126,8 @@ def export_model(path: Path, out: Path, wish: Wish, progress: Progress | None = 
             progress=lambda what, done, total: tell(what, done / max(total, 1)),
         )  # fmt: skip
         serving, is_as_wished = _serving(verification, source.spec.name, every, engines)
-        _report(verification, folder, source, found, None if calibration is None else calibration.record, exact)
+        notes = [*([] if exact is None else [_told(exact)]), *_in_both(calibration, labelled)]
+        _report(verification, folder, source, found, None if calibration is None else calibration.record, notes)
         put_in_place(folder, serving, _made(source))
     if wish.card and source.evaluation:
         size = (out / MODEL).stat().st_size
@@ -171,9 +175,8 @@ def _report(
     source: Source,
     found: Quantized | None,
     calibration: dict[str, object] | None,
-    exact: Difference | None,
+    notes: Sequence[str],
 ) -> None:
-    notes = [] if exact is None else [_told(exact)]
     report = report_of(
         verification,
         model=source.spec.name,
@@ -182,6 +185,19 @@ def _report(
         notes=notes,
     )
     write_report(report, folder)
+
+
+def _in_both(calibration: DrawnCrops | None, labelled: Labelled | None) -> list[str]:
+    """What a reader should know where a file is checked on the very crops that its ranges were learned on."""
+    if calibration is None or labelled is None:
+        return []
+    learned = {crop.tobytes() for crop in calibration.crops}
+    shared = sum(crop.tobytes() in learned for crop in labelled.crops)
+    if not shared:
+        return []
+    told = f"{shared} of the {len(labelled)} crops of --check are in --calibration too: on these INT8 has an advantage."
+    logger.warning(told)
+    return [told]
 
 
 def _told(exact: Difference) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime
 
 from ffe_edge.engine.images import to_images, to_probs
+from ffe_edge.engine.onnxruntime_runner import ort_errors
 from ffe_edge.errors import ModelError
 from ffe_edge.spec import ModelSpec
 from ffe_edge.types import FloatArray, ImageArray, Reading
@@ -98,7 +99,7 @@ def _session(model: Any, threads: int, *, exact: bool = False) -> onnxruntime.In
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    except _ort_errors() as error:
+    except ort_errors() as error:
         raise ModelError(
             f"ONNX Runtime cannot load the network ({_told(error)}); export its checkpoint again"
         ) from error
@@ -107,7 +108,7 @@ def _session(model: Any, threads: int, *, exact: bool = False) -> onnxruntime.In
 def _run(session: onnxruntime.InferenceSession, names: Sequence[str], images: FloatArray) -> list[FloatArray]:
     try:
         return list(session.run(names, {IMAGES: images}))
-    except _ort_errors() as error:
+    except ort_errors() as error:
         raise ModelError(
             f"ONNX Runtime cannot run the network ({_told(error)}); export its checkpoint again"
         ) from error
@@ -115,11 +116,3 @@ def _run(session: onnxruntime.InferenceSession, names: Sequence[str], images: Fl
 
 def _told(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)[:160]
-
-
-def _ort_errors() -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises: its own exceptions share no public root."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state  # noqa: PLC0415 - the names live only there
-
-    own = [kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception)]
-    return (RuntimeError, ValueError, *own)

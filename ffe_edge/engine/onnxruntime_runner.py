@@ -34,7 +34,7 @@ def load_onnxruntime(file: ModelFile, threads: int = 1) -> GraphRunner:
     runner = GraphRunner("onnxruntime", _computing(session), spec, has_embedding="embedding" in outputs)
     try:
         check_outputs(runner, file.path)
-    except _ort_errors() as error:
+    except ort_errors() as error:
         raise ModelError(f"{file.path}: fails on two grey crops ({_first_line(error)})") from error
     return runner
 
@@ -57,7 +57,7 @@ def _session(file: ModelFile, threads: int) -> onnxruntime.InferenceSession:
     options.log_severity_level = 4
     try:
         return onnxruntime.InferenceSession(file.data, options, providers=["CPUExecutionProvider"])
-    except _ort_errors() as error:
+    except ort_errors() as error:
         raise ModelError(f"{file.path}: is no ONNX model that ONNX Runtime can load ({_first_line(error)})") from error
 
 
@@ -78,17 +78,9 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
-def _ort_errors() -> tuple[type[Exception], ...]:
+def ort_errors() -> tuple[type[Exception], ...]:
     """What ONNX Runtime raises: its own exceptions share no public root."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state  # noqa: PLC0415 - the names live only there
 
-    return (
-        RuntimeError,
-        ValueError,
-        state.Fail,
-        state.InvalidArgument,
-        state.InvalidGraph,
-        state.InvalidProtobuf,
-        state.NoSuchFile,
-        state.NotImplemented,
-    )
+    own = [kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    return (RuntimeError, ValueError, *own)

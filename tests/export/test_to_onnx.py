@@ -1,8 +1,10 @@
-"""The exported file says what the network says, carries its spec, and never half replaces an old one."""
+"""The traced network says what torch says; a difference is told, and one that is too large refused."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import math
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -11,23 +13,89 @@ import torch
 from torch import Tensor
 
 from ffe_edge.emotions import LABELS
-from ffe_edge.engine.onnxruntime_runner import Model, load_model
 from ffe_edge.errors import ModelError
-from ffe_edge.spec import SPEC_KEY, ModelSpec
-from ffe_edge.types import ImageArray
-from ffe_export.to_onnx import MAX_DIFFERENCE, OPSET, to_onnx
-from ffe_train.model import Deployed, SmallResNet
+from ffe_edge.spec import ModelSpec
+from ffe_edge.types import ImageArray, Reading
+from ffe_export.graph import OPSET
+from ffe_export.runs import NetworkRunner
+from ffe_export.to_onnx import MAX_DIFFERENCE, Difference, TorchRunner, check_same, difference, to_onnx
+from ffe_train.deployed import Deployed
+from ffe_train.model import SmallResNet
 
-SPEC = ModelSpec("小さい", LABELS, temperature=1.7, metrics={"london": {"images": 204}}, data=("toy",), commit="abc+")
+SPEC = ModelSpec("小さい", LABELS, temperature=1.7, graph="images")
 
 
-def deployed(temperature: float = SPEC.temperature) -> Deployed:
+def deployed() -> Deployed:
     torch.manual_seed(3)
-    return Deployed(SmallResNet(len(LABELS), (4, 8)), temperature).eval()
+    return Deployed(SmallResNet(len(LABELS), (16, 32)))
 
 
 def crops_of(count: int) -> ImageArray:
     return np.random.default_rng(count).integers(0, 256, (count, 112, 112, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def traced() -> Any:
+    return to_onnx(deployed(), SPEC)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 16])
+def test_the_file_says_what_the_network_says_for_any_batch(traced: Any, batch: int) -> None:
+    crops = crops_of(batch)
+    theirs, ours = TorchRunner(deployed(), 1.7).read(crops), NetworkRunner(traced, SPEC).read(crops)
+    found = difference(theirs, ours)
+    assert (found.probs, found.embedding) < (1e-5, 1e-5)
+    assert found.crops == batch
+    check_same(found, "model.onnx")
+
+
+def test_the_temperature_divides_the_logits() -> None:
+    crops = crops_of(2)
+    cold, hot = TorchRunner(deployed(), 1.0)(crops), TorchRunner(deployed(), 2.0)(crops)
+    np.testing.assert_allclose(hot**2 / (hot**2).sum(1, keepdims=True), cold, atol=1e-5)
+
+
+def test_it_is_plain_onnx_of_one_piece(traced: Any) -> None:
+    assert [(item.domain, item.version) for item in traced.opset_import] == [("", OPSET)]
+    assert {node.domain for node in traced.graph.node} == {""}
+    assert {item.data_location for item in traced.graph.initializer} == {onnx.TensorProto.DEFAULT}
+    assert [item.name for item in (*traced.graph.input, *traced.graph.output)] == ["images", "logits", "embedding"]
+    assert {item.type.tensor_type.shape.dim[0].dim_param for item in (*traced.graph.input, *traced.graph.output)} == {
+        "batch"
+    }
+
+
+def test_a_network_in_training_is_exported_as_it_runs(traced: Any) -> None:
+    again, crops = to_onnx(deployed().train(), SPEC), crops_of(3)
+    np.testing.assert_allclose(NetworkRunner(again, SPEC)(crops), NetworkRunner(traced, SPEC)(crops), atol=1e-6)
+
+
+def test_another_number_of_classes_than_labels_is_refused() -> None:
+    with pytest.raises(ModelError, match="two: the network has 9 classes, its spec 2 labels"):
+        to_onnx(deployed(), ModelSpec("two", ("joy", "other"), graph="images"))
+
+
+def test_the_difference_is_the_largest_of_any_number() -> None:
+    one = Reading(np.full((2, 3), 0.5, np.float32), np.zeros((2, 4), np.float32))
+    moved = one.probs + np.array([[0, 0.25, 0], [0, 0, 0.125]], np.float32)
+    other = Reading(moved, np.full((2, 4), -0.5, np.float32))
+    assert difference(one, other) == Difference(0.25, 0.5, 2)
+    with pytest.raises(ValueError, match="must have embeddings"):
+        difference(one, replace(other, embedding=None))
+
+
+@pytest.mark.parametrize(
+    ("probs", "embedding"),
+    [
+        pytest.param(2 * MAX_DIFFERENCE, 0.0, id="probs"),
+        pytest.param(0.0, 2 * MAX_DIFFERENCE, id="embedding"),
+        pytest.param(math.nan, 0.0, id="probs-are-no-numbers"),
+        pytest.param(0.0, math.nan, id="embedding-is-no-number"),
+    ],
+)
+def test_a_file_that_says_something_else_is_refused(probs: float, embedding: float) -> None:
+    with pytest.raises(ModelError, match=r"model\.onnx: not written, its probabilities differ"):
+        check_same(Difference(probs, embedding, 8), "model.onnx")
 
 
 class Moody(Deployed):
@@ -35,66 +103,14 @@ class Moody(Deployed):
 
     calls = 0.0
 
-    def forward(self, crops: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         self.calls += 1.0
-        return torch.softmax(torch.arange(9.0) * self.calls + 0 * super().forward(crops), dim=1)
+        logits, embedding = super().forward(images)
+        return torch.arange(9.0) * self.calls + 0 * logits, embedding
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, float]:
-    path = tmp_path_factory.mktemp("export") / "new" / "model.onnx"
-    difference = to_onnx(deployed(), SPEC, path)
-    assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]
-    return load_model(path), difference
-
-
-@pytest.mark.parametrize("batch", [1, 2, 7])
-def test_the_file_says_what_the_network_says_for_any_batch(exported: tuple[Model, float], batch: int) -> None:
-    crops = crops_of(batch)
-    with torch.inference_mode():
-        expected = deployed()(torch.from_numpy(crops)).numpy()
-    assert expected.std() > 1e-3
-    np.testing.assert_allclose(exported[0].run(crops), expected, atol=1e-4)
-
-
-def test_the_difference_is_told(exported: tuple[Model, float]) -> None:
-    assert 0 <= exported[1] <= MAX_DIFFERENCE == 1e-4
-
-
-def test_the_spec_comes_back_as_it_was(exported: tuple[Model, float]) -> None:
-    assert exported[0].spec == SPEC
-
-
-def test_the_file_is_plain_onnx_of_one_piece(exported: tuple[Model, float]) -> None:
-    model = onnx.load(exported[0].path)
-    assert [item.version for item in model.opset_import if item.domain == ""] == [OPSET]
-    assert [entry.key for entry in model.metadata_props] == [SPEC_KEY]
-    assert {item.data_location for item in model.graph.initializer} == {onnx.TensorProto.DEFAULT}
-    assert {node.domain for node in model.graph.node} == {""}
-
-
-def test_a_network_in_training_is_exported_as_it_runs(exported: tuple[Model, float], tmp_path: Path) -> None:
-    to_onnx(deployed().train(), SPEC, tmp_path / "model.onnx")
-    crops = crops_of(3)
-    np.testing.assert_allclose(load_model(tmp_path / "model.onnx").run(crops), exported[0].run(crops), atol=1e-5)
-
-
-def test_an_old_file_survives_a_failed_export(tmp_path: Path) -> None:
-    path = tmp_path / "model.onnx"
-    path.write_bytes(b"the old model")
-    with pytest.raises(ModelError, match=r"model\.onnx: not written, its probabilities differ"):
-        to_onnx(Moody(SmallResNet(9, (4, 8)), 1.0), SPEC, path)
-    assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"the old model"]
-
-
-def test_an_old_file_is_replaced(tmp_path: Path) -> None:
-    path = tmp_path / "model.onnx"
-    path.write_bytes(b"the old model")
-    to_onnx(deployed(), SPEC, path)
-    assert load_model(path).spec == SPEC
-
-
-def test_a_file_that_the_device_would_refuse_is_not_written(tmp_path: Path) -> None:
-    with pytest.raises(ModelError):
-        to_onnx(deployed(), ModelSpec("two", ("joy", "other")), tmp_path / "model.onnx")
-    assert list(tmp_path.iterdir()) == []
+def test_a_network_that_never_says_the_same_twice_differs_from_its_file() -> None:
+    moody, crops = Moody(SmallResNet(9, (16, 32))), crops_of(2)
+    found = difference(TorchRunner(moody, 1.0).read(crops), NetworkRunner(to_onnx(moody, SPEC), SPEC).read(crops))
+    with pytest.raises(ModelError, match="differ by"):
+        check_same(found, "model.onnx")
