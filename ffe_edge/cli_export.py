@@ -61,6 +61,7 @@ def export(
         Optional[Path],
         typer.Option(help="Folder of labelled crops or a prepared set, apart from --calibration: the accuracy gate."),
     ] = None,
+    checked: Annotated[int, typer.Option(min=1, help="Crops of --check at most, drawn evenly.")] = 1000,
     split: Annotated[Optional[str], typer.Option(help="Only these rows of --check: train, val or test.")] = None,
     target: Annotated[
         Optional[list[Target]],
@@ -119,6 +120,7 @@ def export(
         calibration=calibration,
         check=check,
         split=split,
+        most_checked=checked,
         engines=tuple(_settings(wanted, max_batch, workspace_mib, dla_core, capability)),
         name=name,
         card=card,
@@ -208,13 +210,13 @@ class _Lines:
     """Tells a log what is begun, once."""
 
     def __init__(self, console: Console) -> None:
-        self._console, self._last = console, ""
+        self._console, self._told = console, set[str]()
 
     def __call__(self, what: str, _share: float) -> None:
         """Told of every step."""
         head, _, _ = what.partition(": ")
-        if head != self._last:
-            self._last = head
+        if head not in self._told:
+            self._told.add(head)
             self._console.print(head, highlight=False, markup=False)
 
 

@@ -47,7 +47,13 @@ def contenders(folder: Path, source: Source, threads: int) -> Iterator[Contender
         threads: of every runtime.
     """
     if source.original is not None:
-        yield Contender("FP32, torch", "fp32", TorchRunner(source.original, source.spec.temperature), is_timed=False)
+        yield Contender(
+            "FP32, torch",
+            "fp32",
+            TorchRunner(source.original, source.spec.temperature),
+            is_timed=False,
+            reads_all=False,
+        )
     has_openvino = importlib.util.find_spec("openvino") is not None
     for precision in ("fp32", "int8"):
         path = folder / crops_file(precision)
@@ -78,6 +84,6 @@ def of_engine(name: str, precision: str, path: Path, runner: Any, why_not: str) 
 def _of_openvino(precision: str, path: Path, threads: int) -> Contender:
     name = f"{precision.upper()}, OpenVINO"
     try:
-        return Contender(name, precision, load_openvino(ModelFile.read(path), threads), path)
+        return Contender(name, precision, load_openvino(ModelFile.read(path), threads), path, reads_all=False)
     except ModelError as error:
         return Contender(name, precision, None, path, why_not_run=str(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -52,7 +53,8 @@ class Wish:
     """Folder of labelled crops that every file must read as FP32 does."""
     split: str | None = None
     """Of the check's rows; None takes all."""
-    most_checked: int = 4000
+    most_checked: int = 1000
+    """Crops of the check, drawn evenly."""
     engines: tuple[EngineSettings, ...] = ()
     """What is built here."""
     name: str | None = None
@@ -60,7 +62,7 @@ class Wish:
     """Where the model card of a run of the shipped network goes."""
     gates: Gates = field(default_factory=Gates)
     quantization: Quantization = field(default_factory=Quantization)
-    plan: Plan = field(default_factory=Plan)
+    plan: Plan = Plan(seconds=4.0, least_rounds=5)
     threads: int = 1
 
     def __post_init__(self) -> None:
@@ -100,7 +102,7 @@ def export_model(path: Path, out: Path, wish: Wish, progress: Progress | None = 
         ModelError: the model cannot be used, or one of its files says something else than it.
         DataError: a folder of crops cannot be used.
     """
-    tell = progress or _nobody
+    tell, cores = progress or _nobody, len(os.sched_getaffinity(0))
     source = open_source(path, wish.name)
     if wish.card and source.evaluation is None:
         raise ConfigError(f"{path}: has no evaluation.json of `ffe-edge train shipped` to write a card from")
@@ -116,14 +118,14 @@ def export_model(path: Path, out: Path, wish: Wish, progress: Progress | None = 
         if "fp16" in wish.precisions:
             write_half(source, folder)
         if "int8" in wish.precisions and calibration is not None:
-            found = write_int8(source, folder, calibration, replace(wish.quantization, threads=wish.threads), tell)
+            found = write_int8(source, folder, calibration, replace(wish.quantization, threads=cores), tell)
         every = tuple(one for one in PRECISIONS if one == "fp32" or one in wish.precisions)
         write_golden_file(folder, golden, every)
         engines = list(built(folder, out / ENGINES, every, wish.engines, opened, tell))
         others = [*contenders(folder, source, wish.threads), *engines]
         verification = verify(
             reference(folder, wish.threads), others, golden=golden, labelled=labelled, gates=wish.gates, plan=wish.plan,
-            progress=lambda what, done, total: tell(what, done / max(total, 1)),
+            workers=cores, progress=lambda what, done, total: tell(what, done / max(total, 1)),
         )  # fmt: skip
         serving, is_as_wished = _serving(verification, source.spec.name, every, engines)
         notes = [*([] if exact is None else [_told(exact)]), *_in_both(calibration, labelled)]

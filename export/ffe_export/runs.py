@@ -28,8 +28,7 @@ class NetworkRunner:
         model: the network.
         spec: its spec.
         threads: within an operator.
-        exact: leave the graph as it is. Q/DQ pairs are then computed in FP32, as an engine's numbers come out, whatever
-            this CPU's INT8 products would do.
+        exact: compute Q/DQ pairs in FP32, as an engine's numbers come out, whatever this CPU's INT8 products would do.
 
     Raises:
         ModelError: ONNX Runtime cannot load it.
@@ -96,7 +95,7 @@ def _session(model: Any, threads: int, *, exact: bool = False) -> onnxruntime.In
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 4
     if exact:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
     try:
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except ort_errors() as error:

@@ -34,6 +34,8 @@ class Contender:
     """``built, not run here: no GPU``."""
     is_timed: bool = True
     """False for torch, which nobody serves with."""
+    reads_all: bool = True
+    """False where another contender runs the very file: this one reads some crops, and shares the other's verdict."""
 
     def __post_init__(self) -> None:
         if self.precision not in BITS:
@@ -74,6 +76,11 @@ class Result:
         """The gravest of its verdicts."""
         found = {verdict.outcome for verdict in self.verdicts}
         return next((outcome for outcome in _GRAVEST_FIRST if outcome in found), "passed")
+
+    @property
+    def accuracy_verdict(self) -> Verdict | None:
+        """What the gate of accuracy, or of agreement in its place, says of it."""
+        return next((verdict for verdict in self.verdicts if verdict.gate in {"accuracy", "agreement"}), None)
 
     @property
     def is_accepted(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,8 @@ from ffe_export.verification import Contender, CropsRecord, FileRecord, Result, 
 READ_AT_ONCE: Final = 16
 """Crops of a batch: the most that engines are built for."""
 TIMED_CROPS: Final = 16
+SOME_CROPS: Final = 128
+"""Read by a contender that does not read all."""
 
 _GoldenOf = dict[str, tuple[str, FloatArray]]
 """By precision: who ran first, and its probabilities (G, K) of the golden crops."""
@@ -52,6 +55,7 @@ def verify(
     labelled: Labelled | None = None,
     gates: Gates | None = None,
     plan: Plan | None = None,
+    workers: int = 1,
     progress: Progress | None = None,
 ) -> Verification:
     """Compare contenders with the reference, time them in turn, and ask the gates.
@@ -64,6 +68,7 @@ def verify(
         labelled: crops with their expression; without them the accuracy gate asks for the same likeliest class.
         gates: what a smaller file must show.
         plan: how long latency is measured.
+        workers: how many runners read crops at a time; they are timed one after the other in any case.
         progress: told what is done, how far, of how many.
 
     Raises:
@@ -73,7 +78,7 @@ def verify(
     gates, plan = gates or Gates(), plan or Plan()
     _check_arguments(reference, contenders, gates, plan)
     check = _Check(golden, labelled.crops if real is None and labelled else real, labelled, gates, progress)
-    first, judged = _judged(reference, contenders, check)
+    first, judged = _judged(reference, contenders, check, workers)
     runners = _to_time([reference, *contenders], [first, *judged])
     timings = measure(runners, (golden if check.real is None else check.real)[:TIMED_CROPS], plan, progress=progress)
     at_gate = next(entry for entry in timings if entry.batch == gates.latency.batch)
@@ -82,15 +87,34 @@ def verify(
     return Verification(first, results, timings, gates, *records, labelled)
 
 
-def _judged(reference: Contender, contenders: Sequence[Contender], check: _Check) -> tuple[Result, list[Result]]:
+def _judged(
+    reference: Contender, contenders: Sequence[Contender], check: _Check, workers: int
+) -> tuple[Result, list[Result]]:
     """The reference's result and those of the contenders, latency not yet judged."""
     runner = _runner_of(reference)
-    standard = check.readings(runner, reference.name)
+    with ThreadPoolExecutor(workers) as pool:
+        own = pool.submit(check.readings, runner, reference)
+        found = pool.map(check.attempt, contenders)
+        standard, attempts = own.result(), list(found)
     if standard.infinite:
         raise ModelError(f"{reference.name}: gives numbers that are not finite in {standard.infinite} crops")
     golden_of: _GoldenOf = {reference.precision: (reference.name, standard.golden.probs)}
     first = Result(reference.name, reference.precision, runner.backend, reference.device, _file(reference, reference))
-    return first, [check.result(contender, standard, reference, golden_of) for contender in contenders]
+    results: list[Result] = []
+    for contender, attempt in zip(contenders, attempts, strict=True):
+        result = check.result(contender, attempt, standard, reference, golden_of)
+        results.append(result if contender.reads_all else _sharing(result, results))
+    return first, results
+
+
+def _sharing(result: Result, before: Sequence[Result]) -> Result:
+    """The result with the verdict on accuracy of the contender that read all crops with the same file."""
+    twin = next((one for one in before if one.file == result.file and one.accuracy_verdict), None)
+    if twin is None or twin.accuracy_verdict is None or result.accuracy_verdict is None:
+        return result
+    shared = replace(twin.accuracy_verdict, reason=f"as {twin.name}: {twin.accuracy_verdict.reason}")
+    verdicts = tuple(shared if verdict is result.accuracy_verdict else verdict for verdict in result.verdicts)
+    return replace(result, verdicts=verdicts)
 
 
 @dataclass(frozen=True)
@@ -103,31 +127,48 @@ class _Check:
     gates: Gates
     progress: Progress | None
 
-    def readings(self, runner: Runner, name: str) -> Readings:
-        """All crops, each set once."""
+    def attempt(self, contender: Contender) -> Readings | Verdict:
+        """What a contender reads, or why there is nothing to compare."""
+        if contender.runner is None:
+            return Verdict("run", "not run", contender.why_not_run)
+        try:
+            found = self.readings(contender.runner, contender)
+        except ModelError as error:
+            return Verdict("run", "refused", f"does not run: {error}")
+        if found.infinite:
+            reason = f"gives numbers that are not finite in {found.infinite} crops"
+            return Verdict("run", "refused", reason, {"crops": found.infinite})
+        return found
+
+    def readings(self, runner: Runner, contender: Contender) -> Readings:
+        """All crops, each set once; or some."""
+        name, some = contender.name, None if contender.reads_all else SOME_CROPS
         golden = self._read(runner, self.golden, f"{name}: golden crops")
-        real = None if self.real is None else self._read(runner, self.real, f"{name}: crops")
-        if self.labelled is None or self.labelled.crops is self.real:
-            return Readings(golden, real, None if self.labelled is None else real)
+        real = None if self.real is None else self._read(runner, self.real[:some], f"{name}: crops")
+        if self.labelled is None or some is not None:
+            return Readings(golden, real, None)
+        if self.labelled.crops is self.real:
+            return Readings(golden, real, real)
         return Readings(golden, real, self._read(runner, self.labelled.crops, f"{name}: labelled crops"))
 
-    def result(self, contender: Contender, standard: Readings, reference: Contender, golden_of: _GoldenOf) -> Result:
-        """What a contender reads, against the reference; its latency is judged later.
+    def result(
+        self,
+        contender: Contender,
+        found: Readings | Verdict,
+        standard: Readings,
+        reference: Contender,
+        golden_of: _GoldenOf,
+    ) -> Result:
+        """A contender against the reference; its latency is judged later.
 
         The first runner of a precision enters ``golden_of``: others of that precision must agree with it.
         """
         file = _file(contender, reference)
         result = Result(contender.name, contender.precision, "", contender.device, file, contender.is_timed)
-        if contender.runner is None:
-            return replace(result, verdicts=(Verdict("run", "not run", contender.why_not_run),))
-        result = replace(result, backend=contender.runner.backend)
-        try:
-            found = self.readings(contender.runner, contender.name)
-        except ModelError as error:
-            return replace(result, verdicts=(Verdict("run", "refused", f"does not run: {error}"),))
-        if found.infinite:
-            reason = f"gives numbers that are not finite in {found.infinite} crops"
-            return replace(result, verdicts=(Verdict("run", "refused", reason, {"crops": found.infinite}),))
+        if contender.runner is not None:
+            result = replace(result, backend=contender.runner.backend)
+        if isinstance(found, Verdict):
+            return replace(result, verdicts=(found,))
         of, wanted = golden_of.setdefault(contender.precision, (contender.name, found.golden.probs))
         result = self._compared(result, standard, found)
         if of == contender.name:
@@ -138,7 +179,7 @@ class _Check:
 
     def _compared(self, result: Result, standard: Readings, found: Readings) -> Result:
         golden = compare(standard.golden, found.golden)
-        real = compare(standard.real, found.real) if standard.real and found.real else None
+        real = compare(_first(standard.real, found.real), found.real) if standard.real and found.real else None
         accuracy = None
         if self.labelled and standard.labelled and found.labelled:
             truth = self.labelled.class_id, self.labelled.subject
@@ -163,6 +204,12 @@ class _Check:
         embeddings = [part.embedding for part in parts if part.embedding is not None]
         embedding = np.concatenate(embeddings) if len(embeddings) == len(parts) else None
         return Reading(np.concatenate([part.probs for part in parts]), embedding)
+
+
+def _first(reading: Reading, other: Reading) -> Reading:
+    """As many of the crops as the other one has."""
+    count = len(other.probs)
+    return Reading(reading.probs[:count], None if reading.embedding is None else reading.embedding[:count])
 
 
 def _with_latency(result: Result, all_results: Sequence[Result], timings: Timings, gates: Gates) -> Result:
