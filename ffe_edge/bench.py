@@ -142,10 +142,18 @@ def _on_cpu(source: ModelSource, threads: int) -> tuple[list[Contender], dict[st
     files = _files(source)
     contenders = [Contender(file.path.name, load_onnxruntime(file, threads)) for file in files]
     try:
-        contenders += [Contender(file.path.name, load_openvino(file, threads)) for file in files]
+        contenders += [Contender(file.path.name, load_openvino(file, threads)) for file in _for_openvino(source, files)]
     except ModelError as error:
         return contenders, {"openvino": str(error)}
     return contenders, {}
+
+
+def _for_openvino(source: ModelSource, files: list[ModelFile]) -> list[ModelFile]:
+    """The same, with OpenVINO's own file in the place of the one that serves."""
+    if source.openvino is None:
+        return files
+    load_onnxruntime(source.openvino)  # refuses weights that lie in other files, which OpenVINO would read
+    return [*files[:-1], source.openvino]
 
 
 def _files(source: ModelSource) -> list[ModelFile]:

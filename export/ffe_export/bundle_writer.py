@@ -33,6 +33,8 @@ class Serving:
     """The bare network that engines are built of."""
     reference: str
     golden: str
+    openvino: str | None = None
+    """The crops graph for OpenVINO where it is another than ``cpu``."""
 
 
 @contextmanager
@@ -83,6 +85,7 @@ def put_in_place(staging: Path, serving: Serving, made: Mapping[str, Any]) -> Pa
         "cpu": serving.cpu,
         "engine": serving.engine,
         "reference": serving.reference,
+        "openvino": serving.openvino,
         "golden": serving.golden,
         "files": {name: _record(staging / name) for name in names},
         "made": dict(made),

@@ -20,6 +20,8 @@ from ffe_export.verification import Contender
 REFERENCE: Final = "FP32, ONNX Runtime"
 MODEL: Final = "model.onnx"
 NETWORK: Final = "network.onnx"
+OPENVINO_INT8: Final = "model.int8.openvino.onnx"
+"""Where OpenVINO wants its Q/DQ pairs elsewhere than ONNX Runtime does."""
 
 
 def crops_file(precision: str) -> str:
@@ -61,8 +63,10 @@ def contenders(folder: Path, source: Source, threads: int) -> Iterator[Contender
             yield Contender(
                 f"{precision.upper()}, ONNX Runtime", precision, load_onnxruntime(ModelFile.read(path), threads), path
             )
+        own = folder / OPENVINO_INT8
+        has_own = precision == "int8" and own.is_file()
         if has_openvino and path.is_file():
-            yield _of_openvino(precision, path, threads)
+            yield _of_openvino(precision, own if has_own else path, threads, reads_all=has_own)
     for precision in ("fp16", "int8"):
         path = folder / network_file(precision)
         if path.is_file():
@@ -81,9 +85,14 @@ def of_engine(name: str, precision: str, path: Path, runner: Any, why_not: str) 
     return Contender(name, precision, runner, path, device="gpu", why_not_run=why_not)
 
 
-def _of_openvino(precision: str, path: Path, threads: int) -> Contender:
-    name = f"{precision.upper()}, OpenVINO"
+def openvino_name(precision: str) -> str:
+    """Name of a file in OpenVINO."""
+    return f"{precision.upper()}, OpenVINO"
+
+
+def _of_openvino(precision: str, path: Path, threads: int, *, reads_all: bool) -> Contender:
+    name = openvino_name(precision)
     try:
-        return Contender(name, precision, load_openvino(ModelFile.read(path), threads), path, reads_all=False)
+        return Contender(name, precision, load_openvino(ModelFile.read(path), threads), path, reads_all=reads_all)
     except ModelError as error:
         return Contender(name, precision, None, path, why_not_run=str(error))

@@ -19,7 +19,16 @@ from ffe_edge.errors import ConfigError, ModelError
 from ffe_edge.spec import PRECISIONS
 from ffe_export.bundle_writer import Serving, put_in_place, staged
 from ffe_export.card import model_card
-from ffe_export.contenders import MODEL, contenders, crops_file, engine_numbers, network_file, reference
+from ffe_export.contenders import (
+    MODEL,
+    OPENVINO_INT8,
+    contenders,
+    crops_file,
+    engine_numbers,
+    network_file,
+    openvino_name,
+    reference,
+)
 from ffe_export.crops_folder import DrawnCrops, draw_crops
 from ffe_export.engines import built, check_runtimes
 from ffe_export.gates import Gates
@@ -36,6 +45,9 @@ from ffe_export.verify import verify
 from ffe_export.write_models import GOLDEN, write_full, write_golden_file, write_half, write_int8
 
 logger = logging.getLogger(__name__)
+
+PLAN: Final = Plan(seconds=4.0, least_rounds=5, warm_up=1)
+"""Of latency: seconds for each batch."""
 
 Progress = Callable[[str, float], None]
 TOOLS: Final = ("onnx", "onnxruntime", "openvino", "torch", "tensorrt", "tensorrt-rtx")
@@ -62,7 +74,7 @@ class Wish:
     """Where the model card of a run of the shipped network goes."""
     gates: Gates = field(default_factory=Gates)
     quantization: Quantization = field(default_factory=Quantization)
-    plan: Plan = Plan(seconds=4.0, least_rounds=5)
+    plan: Plan = PLAN
     threads: int = 1
 
     def __post_init__(self) -> None:
@@ -127,7 +139,7 @@ def export_model(path: Path, out: Path, wish: Wish, progress: Progress | None = 
             reference(folder, wish.threads), others, golden=golden, labelled=labelled, gates=wish.gates, plan=wish.plan,
             workers=cores, progress=lambda what, done, total: tell(what, done / max(total, 1)),
         )  # fmt: skip
-        serving, is_as_wished = _serving(verification, source.spec.name, every, engines)
+        serving, is_as_wished = _serving(verification, folder, source.spec.name, every, engines)
         notes = [*([] if exact is None else [_told(exact)]), *_in_both(calibration, labelled)]
         _report(verification, folder, source, found, None if calibration is None else calibration.record, notes)
         put_in_place(folder, serving, _made(source))
@@ -151,7 +163,7 @@ def _labelled(wish: Wish, source: Source) -> Labelled | None:
 
 
 def _serving(
-    verification: Verification, name: str, every: Sequence[str], engines: Sequence[Contender]
+    verification: Verification, folder: Path, name: str, every: Sequence[str], engines: Sequence[Contender]
 ) -> tuple[Serving, bool]:
     """The smallest files that no gate refuses, and whether they are the smallest that were asked for.
 
@@ -167,7 +179,14 @@ def _serving(
     smallest_first = [one for one in reversed(every) if one != "fp32"]
     engine = next((one for one in smallest_first if is_good(one)), "fp32")
     counts = engine if engines or "int8" not in every else cpu
-    serving = Serving(name, counts, crops_file(cpu), network_file(engine), MODEL, GOLDEN)
+    own = (
+        OPENVINO_INT8
+        if cpu == "int8" and openvino_name("int8") in accepted and (folder / OPENVINO_INT8).is_file()
+        else None
+    )
+    if own is None:
+        (folder / OPENVINO_INT8).unlink(missing_ok=True)
+    serving = Serving(name, counts, crops_file(cpu), network_file(engine), MODEL, GOLDEN, own)
     return serving, counts == every[-1]
 
 

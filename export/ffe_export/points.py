@@ -2,7 +2,8 @@
 
 ``engine``, as TensorRT wants it: the inputs of convolutions and Gemms, and the branch that skips a residual sum, so
 that convolution, sum and activation become one kernel. ``cpu``, as ONNX Runtime wants it and OpenVINO takes it as well:
-every input and output of a quantized node.
+every input and output of a quantized node. ``openvino``: only the inputs of layers; a pair between a convolution and
+its PReLU, which ONNX Runtime needs, keeps OpenVINO from computing the two in one kernel.
 Source: NVIDIA TensorRT, working with quantized types (placement); ONNX Runtime, quantization (QDQ format).
 """
 
@@ -15,7 +16,7 @@ from typing import Any, Final, Literal
 from ffe_export.graph import LOGITS
 from ffe_export.tidy import attributes, consumers
 
-Placement = Literal["engine", "cpu"]
+Placement = Literal["engine", "cpu", "openvino"]
 Wire = tuple[str, int]
 """A node's name and the position of one of its inputs."""
 
@@ -97,7 +98,12 @@ def points_of(model: Any, left_alone: Collection[str] = ()) -> Points:
 
 def wires(reader: Reader, points: Points, placement: Placement) -> set[Wire]:
     """Which inputs of which nodes are read behind a Q/DQ pair."""
-    return set(_engine(reader, points) if placement == "engine" else _cpu(reader, points))
+    return set({"engine": _engine, "cpu": _cpu, "openvino": _openvino}[placement](reader, points))
+
+
+def splits_kernels(model: Any) -> bool:
+    """Whether the placement ``cpu`` costs OpenVINO time: it does where PReLUs follow convolutions."""
+    return any(node.op_type == "PRelu" for node in model.graph.node)
 
 
 def ranged(model: Any) -> list[str]:
@@ -114,6 +120,10 @@ def _engine(reader: Reader, points: Points) -> Iterator[Wire]:
             yield node.name, 0
         elif node.name in points.sums:
             yield node.name, _skip(reader, node)
+
+
+def _openvino(_reader: Reader, points: Points) -> Iterator[Wire]:
+    yield from ((layer, 0) for layer in points.layers)
 
 
 def _cpu(reader: Reader, points: Points) -> Iterator[Wire]:

@@ -18,7 +18,7 @@ from ffe_edge.errors import ModelError
 from ffe_edge.spec import ModelSpec
 from ffe_edge.types import ImageArray
 from ffe_export.agreement import Agreement, compare
-from ffe_export.points import Placement, layers_of, ranged, read_by_layers
+from ffe_export.points import Placement, layers_of, ranged, read_by_layers, splits_kernels
 from ffe_export.quantize_graph import quantized
 from ffe_export.ranges import METHODS, Method, collect
 from ffe_export.runs import NetworkRunner, Step, batch_count, inner_tensors, reading_of
@@ -56,6 +56,8 @@ class Quantized:
     """Bare network with the Q/DQ pairs of the CPU's runtimes."""
     engine: Any
     """Bare network with those of TensorRT."""
+    openvino: Any | None
+    """Bare network with those of OpenVINO, where it wants others than ``cpu``."""
     method: Method
     """How ranges are cut."""
     agreement: Agreement
@@ -129,9 +131,10 @@ class _Search:
         if self._how.sensitivity or found.top1.value < self._how.agreement:
             sensitivity = self._sensitivity()
             left_alone, found = self._fallen_back(sensitivity, found)
+        own = self._written("openvino", left_alone) if splits_kernels(self._network) else None
         return Quantized(
-            self._written("cpu", left_alone), self._written("engine", left_alone), method, found, trials, left_alone,
-            sensitivity, len(self._learned),
+            self._written("cpu", left_alone), self._written("engine", left_alone), own, method, found, trials,
+            left_alone, sensitivity, len(self._learned),
         )  # fmt: skip
 
     def _calibrated(self) -> dict[Method, dict[str, float]]:
@@ -185,7 +188,7 @@ class _Search:
             raise ModelError(f"{self._spec.name}: cannot be quantized, {error}; export its checkpoint again") from error
 
     def _written(self, placement: Placement, left_alone: tuple[str, ...] = ()) -> Any:
-        bits = self._how.cpu_bits if placement == "cpu" else self._how.engine_bits
+        bits = self._how.engine_bits if placement == "engine" else self._how.cpu_bits
         return quantized(
             self._network, self._cuts, placement, weight_bits=bits, left_alone=left_alone, means=self._means
         )

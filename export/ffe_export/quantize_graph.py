@@ -1,8 +1,8 @@
-"""Writes Q/DQ pairs into a network, for engines or for the CPU's runtimes, out of one calibration.
+"""Writes Q/DQ pairs into a network, for engines, ONNX Runtime or OpenVINO, out of one calibration.
 
-``engine``: S8 activations, biases stay FP32. ``cpu``: U8 activations and INT32 biases; a tensor that cannot be negative
-has its zero at 0, so that a ReLU comes for free, any other has the very steps of S8 with its zero at 128. Weights are
-S8 in both, per output channel and symmetric.
+``engine``: S8 activations, biases stay FP32. ``cpu`` and ``openvino``: U8 activations, and for ``cpu`` INT32 biases; a
+tensor that cannot be negative has its zero at 0, so that a ReLU comes for free, any other has the very steps of S8 with
+its zero at 128. Weights are S8 in all, per output channel and symmetric.
 
 Rounded weights shift what a layer gives on average; its bias takes the shift back.
 Source: Nagel et al., Data-free quantization through weight equalization and bias correction, ICCV 2019, section 4.2.

@@ -13,7 +13,7 @@ import numpy as np
 from ffe_edge.engine.golden import Golden, write_golden
 from ffe_edge.types import ImageArray, Reading
 from ffe_export.bundle_writer import write_file
-from ffe_export.contenders import MODEL, crops_file, network_file
+from ffe_export.contenders import MODEL, OPENVINO_INT8, crops_file, network_file
 from ffe_export.crops_folder import DrawnCrops
 from ffe_export.graph import crops_graph, read_graph, serialized
 from ffe_export.half import halved
@@ -24,7 +24,7 @@ from ffe_export.to_onnx import Difference, TorchRunner, check_same, difference
 
 Progress = Callable[[str, float], None]
 GOLDEN: Final = "golden.npz"
-COMPARED: Final = 64
+COMPARED: Final = 24
 """Noisy, rendered and real crops on which the FP32 files are held against torch."""
 
 
@@ -64,7 +64,7 @@ def write_half(source: Source, folder: Path) -> None:
 
 
 def write_int8(source: Source, folder: Path, calibration: DrawnCrops, how: Quantization, tell: Progress) -> Quantized:
-    """The INT8 files: the crops graph for CPUs and the network for engines.
+    """The INT8 files: the crops graphs for CPUs and the network for engines.
 
     Raises:
         ModelError: too few crops, or numbers that are not finite.
@@ -74,6 +74,8 @@ def write_int8(source: Source, folder: Path, calibration: DrawnCrops, how: Quant
     plain = replace(source.spec, parent_sha256=_parent(folder))
     spec = int8_spec(plain, found, bits=how.cpu_bits, calibration=calibration.record)
     write_file(folder / crops_file("int8"), serialized(*crops_graph(found.cpu, spec)))
+    if found.openvino is not None:
+        write_file(folder / OPENVINO_INT8, serialized(*crops_graph(found.openvino, spec)))
     spec = int8_spec(plain, found, bits=how.engine_bits, calibration=calibration.record)
     write_file(folder / network_file("int8"), serialized(found.engine, spec))
     return found

@@ -53,13 +53,14 @@ class _Document(BaseModel):
     cpu: PlainName
     engine: PlainName | None = None
     reference: PlainName
+    openvino: PlainName | None = None
     golden: PlainName | None = None
     files: Annotated[dict[PlainName, FileRecord], Field(max_length=100)]
     made: dict[str, Any] = {}
 
     @model_validator(mode="after")
     def _check_names(self) -> _Document:
-        for name in (self.cpu, self.engine, self.reference, self.golden):
+        for name in (self.cpu, self.engine, self.reference, self.openvino, self.golden):
             if name is not None and name not in self.files:
                 raise ValueError(f"{name} is not among its files")
         return self
@@ -79,6 +80,8 @@ class Bundle:
     """The bare network that engines are built of."""
     reference: Path
     """The crops graph in FP32."""
+    openvino: Path | None
+    """The crops graph for OpenVINO, where that wants another than ``cpu``."""
     golden: Path | None
     files: Mapping[str, FileRecord]
     made: Mapping[str, Any]
@@ -123,11 +126,12 @@ def read_bundle(path: Path) -> Bundle:
         cpu=folder / document.cpu,
         engine=folder / document.engine if document.engine else None,
         reference=folder / document.reference,
+        openvino=folder / document.openvino if document.openvino else None,
         golden=folder / document.golden if document.golden else None,
         files=document.files,
         made=document.made,
     )
-    for used in (bundle.cpu, bundle.engine, bundle.golden):
+    for used in (bundle.cpu, bundle.engine, bundle.openvino, bundle.golden):
         if used is not None and not used.is_file():
             raise ModelError(f"{used}: is not there, though {BUNDLE_FILE} names it; export or copy the bundle again")
     return bundle

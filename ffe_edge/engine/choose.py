@@ -25,7 +25,11 @@ MARGIN: Final = 0.95
 
 
 def choose(
-    file: ModelFile, threads: int, backend: str = "auto", golden: ImageArray | None = None
+    file: ModelFile,
+    threads: int,
+    backend: str = "auto",
+    golden: ImageArray | None = None,
+    for_openvino: ModelFile | None = None,
 ) -> tuple[GraphRunner, str]:
     """The file's runner on this CPU.
 
@@ -34,6 +38,7 @@ def choose(
         threads: of the runtime.
         backend: ``onnxruntime`` or ``openvino`` force one; any other: the faster of those that are installed.
         golden: (G, S, S, 3) crops on which both must agree; None: noise.
+        for_openvino: the crops graph that OpenVINO loads, where it is another one.
 
     Returns:
         The runner, and why it is this one, with the figures.
@@ -43,16 +48,23 @@ def choose(
     """
     ours = load_onnxruntime(file, threads)
     if backend == "openvino":
-        return load_openvino(file, threads), "asked for"
+        return _in_openvino(for_openvino or file, file, threads), "asked for"
     if backend == "onnxruntime":
         return ours, "asked for"
     if not _is_installed("openvino"):
         return ours, "openvino is not installed"
     try:
-        other = load_openvino(file, threads)
+        other = _in_openvino(for_openvino or file, file, threads)
     except ModelError as error:
         return ours, f"openvino cannot: {error}"
     return faster(ours, other, golden)
+
+
+def _in_openvino(file: ModelFile, opened: ModelFile, threads: int) -> GraphRunner:
+    """ONNX Runtime opens every file first: it refuses weights that lie elsewhere, OpenVINO would read them."""
+    if file is not opened:
+        load_onnxruntime(file, threads)
+    return load_openvino(file, threads)
 
 
 def faster(ours: GraphRunner, other: GraphRunner, golden: ImageArray | None) -> tuple[GraphRunner, str]:

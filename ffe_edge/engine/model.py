@@ -58,6 +58,8 @@ class ModelSource:
     file: ModelFile
     """What a CPU runtime loads."""
     spec: ModelSpec
+    openvino: ModelFile | None
+    """What OpenVINO loads, where that is another file."""
     bundle: Bundle | None
     golden: Golden | None
 
@@ -91,7 +93,8 @@ def open_source(path: Path | None) -> ModelSource:
             f"{file.path}: is a bare network, which engines are built of; give --model the crops graph (model*.onnx)"
             " or the bundle's folder"
         )
-    return ModelSource(file, spec, bundle, _golden(bundle, spec) if bundle else None)
+    own = bundle.read(bundle.openvino) if bundle and bundle.openvino else None
+    return ModelSource(file, spec, own, bundle, _golden(bundle, spec) if bundle else None)
 
 
 def load_source(source: ModelSource, threads: int = 1, backend: str = "auto") -> Model:
@@ -101,19 +104,20 @@ def load_source(source: ModelSource, threads: int = 1, backend: str = "auto") ->
     the bundle's FP32 file.
     """
     golden, bundle = source.golden, source.bundle
-    run, why = choose(source.file, threads, backend, golden.crops if golden else None)
+    run, why = choose(source.file, threads, backend, golden.crops if golden else None, source.openvino)
+    file = source.openvino if run.backend == "openvino" and source.openvino else source.file
     if golden is None or bundle is None:
-        return Model(run, source.spec, source.file.sha256, source.file.path, why)
+        return Model(run, source.spec, file.sha256, file.path, why)
     try:
         check_golden(run, golden)
     except ModelError as error:
         if bundle.cpu == bundle.reference:
-            raise ModelError(f"{source.file.path}: {error}; export it again") from error
-        logger.warning("%s serves instead of %s: %s", bundle.reference.name, bundle.cpu.name, error)
+            raise ModelError(f"{file.path}: {error}; export it again") from error
+        logger.warning("%s serves instead of %s: %s", bundle.reference.name, file.path.name, error)
         reference = bundle.read(bundle.reference)
-        plain = replace(bundle, cpu=bundle.reference)
-        return load_source(ModelSource(reference, reference.spec(), plain, golden), threads, backend)
-    return Model(run, source.spec, source.file.sha256, source.file.path, why)
+        plain = replace(bundle, cpu=bundle.reference, openvino=None)
+        return load_source(ModelSource(reference, reference.spec(), None, plain, golden), threads, backend)
+    return Model(run, source.spec, file.sha256, file.path, why)
 
 
 def load_spec(path: Path | None) -> ModelSpec:

@@ -324,3 +324,17 @@ def test_a_check_on_the_calibration_itself_is_told(tmp_path: Path) -> None:
     exported = export_model(bare(tmp_path / "network.onnx"), tmp_path / "out", wish(tmp_path, "int8", check=faces))
     (note,) = json.loads((exported.folder / "report.json").read_text())["notes"]
     assert note.startswith("120 of the 120 crops of --check are in --calibration too")
+
+
+def test_a_network_with_prelus_gets_a_file_for_openvino_which_serves_there(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    spec = NetworkSpec("face-resnet18", "tiny")
+    trained = ExpressionNetwork(Backbone(spec), 2)
+    save_expression_network(trained.state_dict(), tmp_path / "stage", spec, ("joy", "other"), {"name": "face"})
+    faces = write_folder(tmp_path / "faces", colours(102), "joy", "other")
+    gates = replace(ANY_SPEED, accuracy=AccuracyGate(points=100))
+    exported = export_model(tmp_path / "stage", tmp_path / "out", wish(tmp_path, "int8", check=faces, gates=gates))
+    bundle = read_bundle(exported.folder)
+    assert (bundle.cpu.name, bundle.openvino) == ("model.int8.onnx", exported.folder / "model.int8.openvino.onnx")
+    assert load_model(exported.folder, backend="openvino").path == bundle.openvino
+    assert load_model(exported.folder, backend="onnxruntime").path == bundle.cpu

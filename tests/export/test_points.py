@@ -11,7 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 from small_models import network
 
 from ffe_export.graph import model_of
-from ffe_export.points import Placement, Reader, layers_of, points_of, ranged, wires
+from ffe_export.points import Placement, Reader, layers_of, points_of, ranged, splits_kernels, wires
+from ffe_export.tidy import tidied
 
 Node = tuple[str, str, str, str, dict[str, Any]]
 """Operator, name, inputs, output, attributes."""
@@ -144,3 +145,21 @@ def test_layers_whose_weights_are_computed_are_left_alone() -> None:
         plain("Transpose", "t", "f"), ("Gemm", "m", "f t", "m", {}),
     ]  # fmt: skip
     assert layers_of(model(nodes)) == []
+
+
+def with_prelu() -> Any:
+    """The small network with PReLUs in place of its ReLUs."""
+    model = network()
+    model.graph.initializer.append(numpy_helper.from_array(np.full((16, 1, 1), 0.25, np.float32), "slope"))
+    for node in model.graph.node:
+        if node.op_type == "Relu":
+            node.op_type = "PRelu"
+            node.input.append("slope")
+    return tidied(model)
+
+
+def test_openvino_gets_pairs_at_the_inputs_of_layers_only_and_only_prelus_ask_for_it() -> None:
+    assert (splits_kernels(network()), splits_kernels(with_prelu())) == (False, True)
+    model = with_prelu()
+    found = wires(Reader(model), points_of(model), "openvino")
+    assert found == {(name, 0) for name in layers_of(model)}

@@ -15,8 +15,9 @@ from ffe_edge.types import ImageArray
 from ffe_export.gates import AccuracyGate, Gates, LatencyGate
 from ffe_export.labelled import Labelled, read_labelled
 from ffe_export.latency import Plan
+from ffe_export.readings import READ_AT_ONCE, SOME_CROPS
 from ffe_export.verification import Contender, Result, Verification
-from ffe_export.verify import READ_AT_ONCE, verify
+from ffe_export.verify import verify
 
 GOLDEN, REAL = some_crops(6, seed=8), some_crops(50, seed=9)
 PLAN = Plan((1, 2), 0.0, least_rounds=25, warm_up=0)
@@ -204,3 +205,21 @@ def test_the_shipped_model_agrees_with_itself_on_real_people(shared: Path) -> No
     assert result.accuracy.reference.accuracy.value > 0.8
     assert result.real is not None
     assert (result.real.largest, result.real.images) == (0, 204)
+
+
+def test_another_runtime_of_the_same_file_reads_some_crops_and_shares_the_verdict(tmp_path: Path) -> None:
+    path = tmp_path / "model.int8.onnx"
+    path.write_bytes(b"int8")
+    crops, runner = some_crops(SOME_CROPS + 40), FakeRunner("int8", "openvino")
+    twins = [
+        Contender("INT8, ORT", "int8", FakeRunner("int8"), path),
+        Contender("INT8, OpenVINO", "int8", runner, path, reads_all=False),
+    ]
+    found = verify(
+        Contender("FP32", "fp32", FakeRunner()), twins, golden=some_crops(4), real=crops, plan=PLAN, workers=2
+    )
+    first, second = found.results
+    assert (first.real.images, second.real.images) == (SOME_CROPS + 40, SOME_CROPS)  # type: ignore[union-attr]
+    assert second.accuracy_verdict is not None
+    assert second.accuracy_verdict.outcome == first.accuracy_verdict.outcome  # type: ignore[union-attr]
+    assert second.accuracy_verdict.reason.startswith("as INT8, ORT: no labelled crops")
