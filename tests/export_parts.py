@@ -11,14 +11,19 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from onnx import numpy_helper
 from small_models import network
+from torch import nn
 
+from ffe_edge.emotions import LABELS
 from ffe_edge.types import ImageArray
 from ffe_export.export import Wish
 from ffe_export.gates import Gates, LatencyGate
 from ffe_export.latency import Plan
 from ffe_export.quantize import Quantization
+from ffe_train.checkpoint import save_expression_network
+from ffe_train.networks import Backbone, ExpressionNetwork, network_spec
 
 QUICK = Plan(batches=(1,), seconds=0.0, least_rounds=2, warm_up=0)
 ANY_SPEED = Gates(latency=LatencyGate(allow_slower=True))
@@ -77,3 +82,18 @@ def small_disk() -> Iterator[None]:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
+
+
+def untrained(folder: Path, architecture: str, preset: str) -> Path:
+    """A stage's folder with random weights; its norms have seen noise, so that its answers are no extremes."""
+    torch.manual_seed(0)
+    network = ExpressionNetwork(Backbone(network_spec(architecture, preset=preset)), len(LABELS)).train()
+    for module in network.modules():
+        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            module.momentum = 0.5
+    with torch.no_grad():
+        for _ in range(3):
+            network(torch.rand(8, 3, 112, 112) * 2 - 1)
+    spec = network.backbone.spec
+    save_expression_network(network.state_dict(), folder, spec, LABELS, {"name": architecture})
+    return folder

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
+from export_parts import untrained
 
-from ffe_edge.emotions import LABELS
 from ffe_export.agreement import compare
 from ffe_export.graph import serialized
 from ffe_export.half import halved
@@ -18,25 +16,9 @@ from ffe_export.runs import NetworkRunner, reading_of
 from ffe_export.source import open_source
 from ffe_export.to_engine import EngineSettings, build_engine
 from ffe_export.to_onnx import TorchRunner, check_same, difference
-from ffe_train.checkpoint import save_expression_network
-from ffe_train.networks import DEPTHS, Backbone, ExpressionNetwork, network_spec
+from ffe_train.networks import DEPTHS
 
 PRESETS = [pytest.param("tiny", id="tiny"), pytest.param("paper", id="paper", marks=pytest.mark.slow)]
-
-
-def stage(folder: Path, architecture: str, preset: str) -> Path:
-    """A stage's folder with random weights; its norms have seen noise, so that its answers are no extremes."""
-    torch.manual_seed(0)
-    network = ExpressionNetwork(Backbone(network_spec(architecture, preset=preset)), len(LABELS)).train()
-    for module in network.modules():
-        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
-            module.momentum = 0.5
-    with torch.no_grad():
-        for _ in range(3):
-            network(torch.rand(8, 3, 112, 112) * 2 - 1)
-    spec = network.backbone.spec
-    save_expression_network(network.state_dict(), folder, spec, LABELS, {"name": architecture})
-    return folder
 
 
 @pytest.mark.timeout(600)
@@ -44,7 +26,7 @@ def stage(folder: Path, architecture: str, preset: str) -> Path:
 @pytest.mark.parametrize("architecture", DEPTHS)
 def test_it_says_the_same_in_every_form_and_becomes_an_engine(tmp_path: Path, architecture: str, preset: str) -> None:
     pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX is for x86-64 only")
-    source = open_source(stage(tmp_path / "stage", architecture, preset))
+    source = open_source(untrained(tmp_path / "stage", architecture, preset))
     assert source.original is not None
     crops = np.random.default_rng(0).integers(0, 256, (100, 112, 112, 3), np.uint8)
     few = crops[:8]

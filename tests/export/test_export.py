@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from export_parts import ANY_SPEED, FEW, colours, small_disk, wish, with_outlier, write_folder
+from export_parts import ANY_SPEED, FEW, colours, small_disk, untrained, wish, with_outlier, write_folder
 from small_models import SPEC, bare, crops_graph, network
 
 from ffe_edge.emotions import LABELS
@@ -327,11 +327,8 @@ def test_a_check_on_the_calibration_itself_is_told(tmp_path: Path) -> None:
 
 
 def test_a_network_with_prelus_gets_a_file_for_openvino_which_serves_there(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    spec = NetworkSpec("face-resnet18", "tiny")
-    trained = ExpressionNetwork(Backbone(spec), 2)
-    save_expression_network(trained.state_dict(), tmp_path / "stage", spec, ("joy", "other"), {"name": "face"})
-    faces = write_folder(tmp_path / "faces", colours(102), "joy", "other")
+    untrained(tmp_path / "stage", "face-resnet18", "tiny")
+    faces = write_folder(tmp_path / "faces", colours(102), *LABELS)
     gates = replace(ANY_SPEED, accuracy=AccuracyGate(points=100))
     exported = export_model(tmp_path / "stage", tmp_path / "out", wish(tmp_path, "int8", check=faces, gates=gates))
     bundle = read_bundle(exported.folder)
