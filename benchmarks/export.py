@@ -58,9 +58,10 @@ class Row:
         yield f"{self.seconds:.0f}"
         yield f"{(self.exported.folder / 'model.onnx').stat().st_size / 1e6:.1f}"
         yield f"{int8.file.ratio:.3f}x" if int8.file and int8.file.ratio else ""
-        yield f"{int8.real.top1.value:.2%}" if int8.real and self.is_trained else "untrained"
-        yield f"{int8.real.images:,}" if int8.real else ""
-        lost = int8.accuracy.accuracy_lost if int8.accuracy and self.is_trained else None
+        read = next(r for r in found.results if r.file and int8.file and r.file.name == int8.file.name and r.accuracy)
+        yield f"{read.real.top1.value:.2%}" if read.real and self.is_trained else "untrained"
+        yield f"{read.real.images:,}" if read.real else ""
+        lost = read.accuracy.accuracy_lost if read.accuracy and self.is_trained else None
         yield "" if lost is None else f"{100 * lost.value:.2f} ({100 * lost.low:.2f} to {100 * lost.high:.2f})"
         yield f"{timings.timing(ours['fp32'].name).p50_ms:.1f}"
         yield f"{timings.timing(int8.name).p50_ms:.1f}"
