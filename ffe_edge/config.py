@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
+from ffe_edge.config_file import mistakes, one_line, override, read_toml
+from ffe_edge.config_people import (
+    BaselineSettings,
+    Named,
+    PrivacySettings,
+    ResidentSettings,
+    ScheduleSettings,
+    ZoneSettings,
+    checked_cameras,
+)
+from ffe_edge.config_section import Id, Seconds, Settings, Share
 from ffe_edge.errors import ConfigError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-Id = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")]
-Share = Annotated[float, Field(ge=0, le=1)]
 Backend = Literal["auto", "onnxruntime", "openvino", "tensorrt", "tensorrt-rtx"]
-Seconds = Annotated[float, Field(ge=0, le=86_400)]
+LogFormat = Literal["text", "json"]
+MAX_CAMERAS = 32
 
 
 def default_state_dir() -> Path:
@@ -31,17 +35,13 @@ def default_state_dir() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "ffe-edge"
 
 
-class Settings(BaseModel):
-    """A section: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class CameraSettings(Settings):
     """Where pictures come from."""
 
     id: Id = "camera"
-    """Its name on the wire."""
+    """Its name on the wire. Of several cameras each has its own."""
+    enabled: bool = True
+    """A camera that is switched off is told as ``disabled`` and not opened."""
     source: str = "demo:"
     """Video file, image folder, ``rtsp://…``, ``/dev/video0`` or an index, ``csi://0``, ``demo:``."""
     width_px: int = Field(default=1280, ge=64, le=7680)
@@ -61,8 +61,10 @@ class DetectorSettings(Settings):
     path: Path | None = None
     """YuNet's ONNX; None searches ``$FFE_MODELS`` and the fetched models, then falls back to Haar."""
     confidence: Share = 0.7
-    long_side_px: int = Field(default=640, ge=64, le=4096)
-    """The image is shrunk to this long side before detection."""
+    long_side_px: int = Field(default=320, ge=64, le=4096)
+    """The image is shrunk to this long side before detection ..."""
+    min_face_px: int | None = Field(default=None, ge=10, le=1000)
+    """... unless faces of this side must be found, which would then be too small: the image is shrunk less."""
 
 
 class ModelSettings(Settings):
@@ -85,8 +87,10 @@ class TrackerSettings(Settings):
 
     min_iou: Share = 0.3
     lost_seconds: Seconds = 1.5
-    """A person not seen for this long has left."""
-    smoothing_seconds: Seconds = 0.6
+    """A person not seen for this long has left ..."""
+    occluded_seconds: Seconds = 4.0
+    """... or for this long, where somebody else stands in front."""
+    smoothing_seconds: Seconds = 0.3
     """Time constant of the exponential filter on the probabilities."""
 
 
@@ -99,8 +103,22 @@ class EventSettings(Settings):
     """Below it the model abstains: ``uncertain``."""
     min_quality: Share = 0.3
     """Faces below it form no event."""
+    hysteresis: Share = 0.05
+    """By so much another emotion must be likelier than the present one, and the present one fall below
+    ``min_probability``, before it counts."""
     min_frames: int = Field(default=3, ge=2)
     """No event is formed from fewer frames."""
+
+
+class PipelineSettings(Settings):
+    """How often is looked."""
+
+    classify_hz: float = Field(default=5.0, gt=0, le=240)
+    """Looks at each person's face a second."""
+    detect_every_frames: int = Field(default=6, ge=1, le=1000)
+    """The whole picture is searched for faces this often while something moves, at once when somebody is lost ..."""
+    detect_seconds: float = Field(default=1.0, gt=0, le=60)
+    """... and at least this often. Between, known faces are looked for only where they are expected."""
 
 
 class BrokerSettings(Settings):
@@ -132,6 +150,29 @@ class OutboxSettings(Settings):
     """Beyond it the oldest events are given up and told as a gap."""
     window: int = Field(default=20, ge=1, le=1000)
     """Messages on their way to the broker at once."""
+    keep_seconds: Seconds = 3600.0
+    """Delivered events are kept this long for a replay; 0: not at all."""
+    keep_bytes: int = Field(default=4 * 2**20, ge=0)
+    """Beyond it the oldest of those are dropped. At most a quarter of ``max_bytes`` is used."""
+
+
+class HomeAssistantSettings(Settings):
+    """Discovery by Home Assistant."""
+
+    enabled: bool = True
+    """False takes the device out of Home Assistant again."""
+    discovery_prefix: str = Field(default="homeassistant", pattern=r"^[^#+\s\x00/]+(/[^#+\s\x00/]+)*$", max_length=128)
+
+
+class ServiceSettings(Settings):
+    """The daemon itself."""
+
+    health_port: int = Field(default=0, ge=0, le=65535)
+    """``/metrics``, ``/healthz`` and ``/readyz`` on 127.0.0.1; 0: none."""
+    log_format: LogFormat = "text"
+    """``json`` writes one object a line."""
+    hang_seconds: float = Field(default=60.0, ge=45, le=3600)
+    """Capture, inference or publishing without progress for this long is hung: systemd's watchdog is let expire."""
 
 
 class Config(Settings):
@@ -139,18 +180,57 @@ class Config(Settings):
 
     site: Id = "home"
     node: Id = "edge-01"
-    camera: CameraSettings = CameraSettings()
+    cameras: tuple[CameraSettings, ...] = Field(default=(CameraSettings(),), alias="camera")
+    """``[camera]`` for one, ``[[camera]]`` once for each of several."""
     detector: DetectorSettings = DetectorSettings()
     model: ModelSettings = ModelSettings()
     tracker: TrackerSettings = TrackerSettings()
     events: EventSettings = EventSettings()
+    pipeline: PipelineSettings = PipelineSettings()
     broker: BrokerSettings = BrokerSettings()
     outbox: OutboxSettings = Field(default_factory=OutboxSettings)
+    home_assistant: HomeAssistantSettings = HomeAssistantSettings()
+    service: ServiceSettings = ServiceSettings()
+    zones: dict[Id, ZoneSettings] = Field(default_factory=dict)
+    """By the camera's id."""
+    schedule: ScheduleSettings = ScheduleSettings()
+    privacy: PrivacySettings = PrivacySettings()
+    residents: ResidentSettings = ResidentSettings()
+    baseline: BaselineSettings = BaselineSettings()
+
+    @field_validator("cameras", mode="before")
+    @classmethod
+    def _one_is_a_list_of_one(cls, cameras: object) -> object:
+        return (cameras,) if isinstance(cameras, (dict, CameraSettings)) else cameras
+
+    @field_validator("cameras")
+    @classmethod
+    def _check_ids(cls, cameras: tuple[CameraSettings, ...]) -> tuple[CameraSettings, ...]:
+        if not 1 <= len(cameras) <= MAX_CAMERAS:
+            raise ValueError(f"a node has 1 to {MAX_CAMERAS} cameras, not {len(cameras)}")
+        ids = [camera.id for camera in cameras]
+        if twice := sorted({name for name in ids if ids.count(name) > 1}):
+            raise ValueError(f"several cameras are called {', '.join(twice)}; give each an id of its own")
+        return cameras
+
+    @field_validator("zones", "schedule")
+    @classmethod
+    def _check_cameras(cls, section: Named, found: ValidationInfo) -> Named:
+        return checked_cameras(section, [camera.id for camera in found.data.get("cameras", ())])
+
+    @property
+    def camera(self) -> CameraSettings:
+        """The first one."""
+        return self.cameras[0]
 
     @property
     def source_topic(self) -> str:
-        """Topic prefix and CloudEvents ``source`` of the camera."""
-        return f"{self.node_topic}/camera/{self.camera.id}"
+        """Topic prefix and CloudEvents ``source`` of the first camera."""
+        return self.camera_topic(self.camera.id)
+
+    def camera_topic(self, camera_id: str) -> str:
+        """Topic prefix and CloudEvents ``source`` of a camera."""
+        return f"{self.node_topic}/camera/{camera_id}"
 
     @property
     def node_topic(self) -> str:
@@ -189,33 +269,9 @@ def load_config(path: Path | None, overrides: Mapping[str, Mapping[str, Any] | A
     Raises:
         ConfigError: the file cannot be read, or a key is unknown, of the wrong type or out of range.
     """
-    values = _read_toml(path) if path else {}
-    for key, value in (overrides or {}).items():
-        if isinstance(value, Mapping):
-            section = values.setdefault(key, {})
-            if isinstance(section, dict):
-                section.update({name: given for name, given in value.items() if given is not None})
-        elif value is not None:
-            values[key] = value
+    values = read_toml(path) if path else {}
+    override(values, overrides or {})
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(_one_line(error, str(path or "command line"))) from error
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give --config an existing TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not valid TOML: {error}") from error
-
-
-def _one_line(error: ValidationError, where: str) -> str:
-    first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
-    unknown = first["type"] == "extra_forbidden"
-    reason = "unknown key; see the keys in README.md" if unknown else first["msg"].removeprefix("Value error, ")
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{where}: {key}: {reason}{more}"
+        raise ConfigError(one_line(mistakes(error, values), str(path or "command line"))) from error

@@ -30,9 +30,12 @@ HEAVY = TORCH | {
 }
 
 # What everything in ffe_edge may use, then the steps of the product's sentence. A step's files share its first word.
-VALUES = {"align", "config", "emotions", "errors", "quality", "rendered", "spec", "stopwatch", "types"}
+VALUES = {"align", "atomic_file", "config", "emotions", "errors", "quality", "rendered", "spec", "stopwatch", "types"}
 WIRE = {"messages", "wire"}
-STEPS = {"camera", "classify", "engine", "events", "faces", "outbox", "tracks"}
+STEPS = {
+    "baseline", "camera", "classify", "engine", "events", "faces", "outbox", "privacy", "residents", "schedule",
+    "tracks", "zones",
+}  # fmt: skip
 RANKS = dict.fromkeys(VALUES | WIRE, 0) | dict.fromkeys(STEPS, 1) | {"pipeline": 2, "cli": 4, "__main__": 5}
 SERVICE = 3
 """Rank of a module with no other: the programs round the pipeline."""

@@ -102,6 +102,43 @@ def test_a_bad_setting_is_refused_with_file_and_key(tmp_path: Path, toml: str, k
     assert "\n" not in message
 
 
+TWO = "[[camera]]\nid = 'lounge'\nsource = 'rtsp://10.0.0.7/a'\n[[camera]]\nid = 'hall'\nfps = 7\n"
+
+
+def test_several_cameras_are_tables_of_an_array(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, TWO))
+    assert [(camera.id, camera.fps) for camera in config.cameras] == [("lounge", 15.0), ("hall", 7.0)]
+    assert config.camera == config.cameras[0]
+    assert config.camera_topic("hall") == "ffe/v1/home/edge-01/camera/hall"
+
+
+@pytest.mark.parametrize(
+    ("toml", "key"),
+    [
+        pytest.param("[[camera]]\n[[camera]]", "camera: several cameras are called camera", id="one-id-twice"),
+        pytest.param(TWO + "width_px = 1", r"camera\[2\].width_px: ", id="in-the-second"),
+        pytest.param("camera = []", "camera: a node has 1 to 32 cameras, not 0", id="none"),
+    ],
+)
+def test_a_mistake_among_several_cameras_names_which(tmp_path: Path, toml: str, key: str) -> None:
+    with pytest.raises(ConfigError, match=key):
+        load_config(written(tmp_path, toml))
+
+
+def test_sources_given_as_flags_replace_the_cameras_of_the_file(tmp_path: Path) -> None:
+    flags = {"camera": {"source": ["a.mp4", "b.mp4"], "realtime": True}}
+    of_one = load_config(written(tmp_path, WHOLE), flags).cameras
+    assert [(camera.id, camera.source, camera.realtime) for camera in of_one] == [
+        ("lounge", "a.mp4", True),
+        ("lounge-2", "b.mp4", True),
+    ]
+    of_two = load_config(written(tmp_path, TWO), flags).cameras
+    assert [(camera.id, camera.source) for camera in of_two] == [("camera", "a.mp4"), ("camera-2", "b.mp4")]
+    assert [c.realtime for c in load_config(written(tmp_path, TWO), {"camera": {"realtime": True}}).cameras] == [
+        True
+    ] * 2
+
+
 def test_a_password_in_the_url_is_refused_and_not_repeated(tmp_path: Path) -> None:
     path = written(tmp_path, "[broker]\nurl = 'mqtt://carer:geheim@broker'")
     with pytest.raises(ConfigError, match=r"broker\.url: .*password_file") as caught:
