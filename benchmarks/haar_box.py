@@ -18,6 +18,7 @@ from ffe_edge.config import DetectorSettings
 from ffe_edge.faces import Haar, YuNet
 from ffe_edge.types import Faces, ImageArray
 
+SETTINGS = DetectorSettings(long_side_px=640)
 BORDER_SHARE = 0.5
 """Tightly cropped faces get this much border, so that Haar sees a whole head."""
 
@@ -48,7 +49,7 @@ def main() -> None:
     options = parser.parse_args()
     paths = sorted(path for folder in options.folders for path in folder.glob("*.jpg"))
     random.Random(0).shuffle(paths)
-    yunet, haar = YuNet(options.detector, DetectorSettings()), Haar(DetectorSettings())
+    yunet, haar = YuNet(options.detector, SETTINGS), Haar(SETTINGS)
     rows = []
     for path in paths[: options.images]:
         image = padded(path)

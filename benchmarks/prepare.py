@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    detector = YuNet(options.detector, DetectorSettings(confidence=0.5)) if options.detector else None
+    detector = YuNet(options.detector, DetectorSettings(confidence=0.5, long_side_px=640)) if options.detector else None
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         made = {

@@ -84,18 +84,19 @@ def warp(image: ImageArray, matrix: FloatArray, size_px: int = CROP_PX) -> Image
     return np.asarray(crop, np.uint8)
 
 
-def align(image: ImageArray, faces: Faces, size_px: int = CROP_PX) -> ImageArray:
+def align(image: ImageArray, faces: Faces, size_px: int = CROP_PX, out: ImageArray | None = None) -> ImageArray:
     """Crops of all faces.
 
     Args:
         image: (H, W, 3) uint8 BGR.
         faces: the N faces found in it, by landmarks where there are any, by box otherwise.
         size_px: side of the crops.
+        out: where to write them, instead of into new memory.
 
     Returns:
-        (N, size_px, size_px, 3) uint8 BGR.
+        (N, size_px, size_px, 3) uint8 BGR; ``out`` where that was given.
     """
-    crops = np.empty((len(faces), size_px, size_px, 3), np.uint8)
+    crops = np.empty((len(faces), size_px, size_px, 3), np.uint8) if out is None else out
     matrices = box_similarity(faces.xyxy) if faces.landmarks is None else similarity(faces.landmarks)
     for crop, matrix in zip(crops, matrices, strict=True):
         crop[:] = warp(image, matrix, size_px)

@@ -28,7 +28,8 @@ class _Mood:
 class Changes:
     """Tells a person's emotion when it has lasted, and nothing else.
 
-    A candidate must stay the same for ``hold_seconds`` and ``min_frames`` frames in which the face was good enough.
+    A candidate must stay the same for ``hold_seconds`` and ``min_frames`` frames in which the face was good enough. It
+    stays the same while no other emotion is likelier by ``hysteresis``.
     """
 
     def __init__(self, labels: Sequence[str], settings: EventSettings) -> None:
@@ -59,19 +60,26 @@ class Changes:
         for track_id in list(self._moods):
             yield from self._leave(track_id, seconds, captured_at)
 
-    def _label(self, track: Track) -> str:
+    def _label(self, track: Track, before: str) -> str:
+        """What the track shows, given what it showed before."""
         best = int(track.probs.argmax())
-        return self._labels[best] if track.probs[best] >= self._settings.min_probability else UNCERTAIN
+        least, margin = self._settings.min_probability, self._settings.hysteresis
+        if before in self._labels and margin > 0:
+            present = float(track.probs[self._labels.index(before)])
+            if present >= least - margin and track.probs[best] - present < margin:
+                return before
+        return self._labels[best] if track.probs[best] >= least else UNCERTAIN
 
     def _observe(self, track: Track, seconds: float) -> _Mood:
         """The mood after one more look; a look at a poor face, or none at all, counts for nothing."""
         mood = self._moods.get(track.track_id)
-        label = self._label(track)
         if mood is None:
+            label = self._label(track, UNCERTAIN)
             counted = int(track.quality >= self._settings.min_quality)
             return _Mood(track, None, seconds, label, seconds, counted, seconds)
         if track.frames == mood.track.frames or track.quality < self._settings.min_quality:
             return replace(mood, track=track)
+        label = self._label(track, mood.candidate)
         if label != mood.candidate or mood.candidate_frames == 0:
             mood = replace(mood, candidate=label, candidate_seconds=seconds, candidate_frames=0)
         return replace(mood, track=track, candidate_frames=mood.candidate_frames + 1, counted_seconds=seconds)
@@ -104,4 +112,5 @@ class Changes:
             quality=mood.track.quality,
             seconds=seconds,
             captured_at=captured_at,
+            resident=mood.track.resident,
         )

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
+from ffe_edge.config import PipelineSettings
 from ffe_edge.events import Changes
-from ffe_edge.types import Classifier, EmotionEvent, Faces, Frame, ImageArray, Tracker
+from ffe_edge.pipeline_cameras import Cameras, Told
+from ffe_edge.pipeline_view import NearLook, Progress, View
+from ffe_edge.quality import quality
+from ffe_edge.types import Classifier, EmotionEvent, FaceReadings, Faces, Frame, ImageArray, Tracker
 
+__all__ = ["Cameras", "NearLook", "Pipeline", "Progress", "Told"]
 
-@dataclass
-class Progress:
-    """What the loop has done so far, for the progress line and the health message."""
-
-    frames: int = 0
-    faces: int = 0
-    people: int = 0
-    """In view now."""
-    seconds: float = 0.0
-    """Clock of the last frame."""
+CAMERA = "camera"
 
 
 class Pipeline:
@@ -30,28 +25,36 @@ class Pipeline:
         classify: Classifier,
         tracker: Tracker,
         changes: Changes,
+        settings: PipelineSettings | None = None,
+        near: NearLook | None = None,
     ) -> None:
-        self._detect = detect
-        self._classify = classify
-        self._tracker = tracker
-        self._changes = changes
-        self.progress = Progress()
+        """Put the steps together.
+
+        Args:
+            detect: finds the faces of a whole picture.
+            classify: reads faces.
+            tracker: tells who is who.
+            changes: tells events.
+            settings: how often each is done.
+            near: finds known faces where they are expected, at less cost.
+        """
+        view = View(tracker, changes, settings or PipelineSettings())
+        self._cameras = Cameras(detect, _in_turn(classify), lambda _: view, near=near)
+
+    @property
+    def progress(self) -> Progress:
+        """What the loop has done so far."""
+        return self._cameras.progress(CAMERA)
 
     def run(self, source: Iterable[Frame]) -> Iterator[EmotionEvent]:
         """Events as they settle; when the source ends, everybody has left."""
-        frame = None
         for frame in source:
-            faces = self._detect(frame.image)
-            probs = self._classify(frame.image, faces)
-            tracks = self._tracker.update(faces, probs, frame.seconds)
-            yield from self._changes.update(tracks, frame.seconds, frame.captured_at)
-            self._advance(frame, len(faces), len(tracks))
-        if frame is not None:
-            yield from self._changes.finish(frame.seconds, frame.captured_at)
+            for _, event in self._cameras.step([(CAMERA, frame)]):
+                yield event
+        for _, event in self._cameras.finish(CAMERA):
+            yield event
 
-    def _advance(self, frame: Frame, faces: int, people: int) -> None:
-        done = self.progress
-        done.frames += 1
-        done.faces += faces
-        done.people = people
-        done.seconds = frame.seconds
+
+def _in_turn(classify: Classifier) -> Callable[[Iterable[tuple[ImageArray, Faces]]], list[FaceReadings]]:
+    """A classifier of one picture, for one after the other; it takes every face for sharp."""
+    return lambda pictures: [FaceReadings(classify(image, faces), quality(faces)) for image, faces in pictures]

@@ -6,10 +6,10 @@ Images are ``uint8``, BGR, row-major, origin at the top left; boxes are ``xyxy``
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,11 @@ class Faces:
     def __len__(self) -> int:
         return len(self.confidence)
 
+    def taken(self, which: npt.NDArray[Any]) -> Faces:
+        """Some of the faces, by (N,) bool or by index."""
+        landmarks = None if self.landmarks is None else self.landmarks[which]
+        return Faces(self.xyxy[which], self.confidence[which], landmarks)
+
     @classmethod
     def none(cls) -> Faces:
         """An empty room."""
@@ -79,6 +84,26 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class FaceReadings:
+    """What was read in the N faces of one picture."""
+
+    probs: FloatArray
+    """(N, K) float32, calibrated, each row sums to 1."""
+    quality: FloatArray
+    """(N,) float32 in [0, 1]: how far each face can be trusted, by size, confidence, yaw and sharpness."""
+    embeddings: FloatArray | None = None
+    """(N, D) float32 of L2 norm 1, where they were asked for. They never leave the process."""
+
+    @property
+    def sharpness(self) -> FloatArray:
+        """The quality, by its former name."""
+        return self.quality
+
+    def __len__(self) -> int:
+        return len(self.probs)
+
+
+@dataclass(frozen=True, slots=True)
 class Track:
     """One person over time, as far as this camera can tell."""
 
@@ -91,7 +116,9 @@ class Track:
     quality: float
     """How far the face can be trusted, in [0, 1]: size, detector confidence, turned away."""
     frames: int
-    """Frames in which the face was seen."""
+    """Frames in which the face was found and read by the model."""
+    resident: str | None = None
+    """Who it is, where somebody who consented was recognised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +144,8 @@ class EmotionEvent:
     """Clock of the frame that settled it."""
     captured_at: datetime
     """UTC time of the frame that settled it."""
+    resident: str | None = None
+    """Who it is, where somebody who consented was recognised."""
 
 
 class FrameSource(Protocol):
@@ -165,8 +194,41 @@ class Classifier(Protocol):
 
 
 class Tracker(Protocol):
-    """Faces of one frame after the other -> the people in view."""
+    """Who is who. Faces are found and read at different times; ids are those of the people."""
 
-    def update(self, faces: Faces, probs: FloatArray, seconds: float) -> tuple[Track, ...]:
-        """Everybody counted as present after this frame."""
+    @property
+    def missed(self) -> frozenset[int]:
+        """Numbers of those who were last looked for in vain."""
+        ...
+
+    def associate(self, faces: Faces, seconds: float, sought: Collection[int] | None = None) -> tuple[int, ...]:
+        """The N faces' numbers; ``sought``: whom was looked for, None in a search of the whole picture."""
+        ...
+
+    def due(self, seconds: float, period_seconds: float) -> frozenset[int]:
+        """Numbers of those whose face was not read for so long."""
+        ...
+
+    def expected(self, track_ids: Collection[int], seconds: float) -> FloatArray:
+        """(M, 4) where these people's faces should be now."""
+        ...
+
+    def read(
+        self,
+        track_ids: Sequence[int],
+        faces: Faces,
+        probs: FloatArray,
+        values: FloatArray,
+        seconds: float,
+        residents: Sequence[str | None] | None = None,
+    ) -> None:
+        """Take in (N, K) probabilities and (N,) qualities of N associated faces."""
+        ...
+
+    def present(self, seconds: float) -> tuple[Track, ...]:
+        """Everybody counted as present whose face was read."""
+        ...
+
+    def clear(self) -> None:
+        """Everybody is gone."""
         ...

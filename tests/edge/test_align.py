@@ -144,3 +144,11 @@ def test_without_landmarks_the_box_decides() -> None:
     (crop,) = align(image, faces(None, (100, 100, 200, 200)))
     rows, columns = np.nonzero(crop[..., 0] > 127)
     assert (rows.mean(), columns.mean()) == pytest.approx((56, 56), abs=0.6)
+
+
+def test_crops_can_be_written_into_given_memory() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+    faces = Faces(np.array([[20, 20, 120, 120]], np.float32), np.ones(1, np.float32), None)
+    memory = np.zeros((1, CROP_PX, CROP_PX, 3), np.uint8)
+    assert align(image, faces, out=memory) is memory
+    np.testing.assert_array_equal(memory, align(image, faces))

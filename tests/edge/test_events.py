@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
@@ -100,6 +100,47 @@ def test_below_the_least_probability_the_model_abstains() -> None:
 def test_the_least_probability_itself_is_enough() -> None:
     settings = SETTINGS.model_copy(update={"min_probability": float(np.float32(0.6))})
     assert said(told(looks("joy", 20), settings)) == [("start", "joy")]
+
+
+def track_with(probs: Sequence[float], frames: int) -> Track:
+    return Track(1, np.array([1, 2, 3, 4], np.float32), np.array(probs, np.float32), 1.0, frames)
+
+
+def swinging(one: Sequence[float], other: Sequence[float], hysteresis: float) -> list[tuple[str, str]]:
+    """Events of probabilities that go to and fro every other second, after a long first look."""
+    settings = SETTINGS.model_copy(update={"hysteresis": hysteresis})
+    changes, events = Changes(LABELS, settings), []
+    for index in range(10 * 2 * FPS):
+        probs = other if index // (2 * FPS) % 2 else one
+        events += changes.update([track_with(probs, index + 1)], index / FPS, NOON)
+    return said(events)
+
+
+def test_two_emotions_that_are_nearly_alike_do_not_take_turns() -> None:
+    nearly = ([0.47, 0.43, 0.1], [0.44, 0.46, 0.1])
+    assert swinging(*nearly, hysteresis=0.05) == [("start", "joy")]
+    assert len(swinging(*nearly, hysteresis=0.0)) == 10
+
+
+def test_an_emotion_at_the_least_probability_does_not_take_turns_with_uncertain() -> None:
+    nearly = ([0.41, 0.3, 0.29], [0.38, 0.32, 0.3])
+    assert swinging(*nearly, hysteresis=0.05) == [("start", "joy")]
+    assert len(swinging(*nearly, hysteresis=0.0)) == 10
+
+
+def test_a_clear_change_is_told_with_hysteresis_too() -> None:
+    assert len(swinging([0.5, 0.4, 0.1], [0.4, 0.5, 0.1], hysteresis=0.05)) == 10
+
+
+def test_the_model_still_abstains_when_it_is_clearly_below() -> None:
+    assert swinging([0.5, 0.3, 0.2], [0.34, 0.33, 0.33], hysteresis=0.05)[1] == ("change", UNCERTAIN)
+
+
+def test_a_resident_is_named_in_the_event() -> None:
+    changes = Changes(LABELS, SETTINGS)
+    tracks = [replace(track_of(looks("joy", index + 1)), resident="mrs-sato") for index in range(10)]
+    (event,) = [event for index, track in enumerate(tracks) for event in changes.update([track], index / FPS, NOON)]
+    assert event.resident == "mrs-sato"
 
 
 def test_a_poor_face_forms_no_event() -> None:

@@ -64,6 +64,53 @@ def test_a_shrunk_picture_gives_the_boxes_of_the_whole_one(yunet: Path, two_peop
     np.testing.assert_allclose(shrunk.xyxy[order[1]], whole.xyxy[order[0]], atol=tolerance)
 
 
+def test_a_known_face_is_found_again_where_it_is_expected(yunet: Path, two_people: ImageArray) -> None:
+    detector = YuNet(yunet, DetectorSettings(long_side_px=4096))
+    whole = detector(two_people)
+    side = (whole.xyxy[:, 2] - whole.xyxy[:, 0]).min()
+    near = detector.near(two_people, whole.xyxy + np.float32(0.15 * side))
+    assert len(near) == 2
+    assert whole.landmarks is not None
+    assert near.landmarks is not None
+    assert np.abs(near.landmarks - whole.landmarks).mean() < 0.05 * side
+    np.testing.assert_allclose(near.xyxy, whole.xyxy, atol=0.2 * side)
+
+
+def test_a_face_expected_twice_is_found_once(yunet: Path, two_people: ImageArray) -> None:
+    detector = YuNet(yunet, DetectorSettings())
+    box = detector(two_people).xyxy[:1]
+    assert len(detector.near(two_people, np.concatenate([box, box + 3]))) == 1
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        pytest.param((200, 10, 260, 70), id="nobody-there"),
+        pytest.param((-500, -500, -400, -400), id="left-of-the-picture"),
+        pytest.param((5000, 5000, 5100, 5100), id="beyond-the-picture"),
+        pytest.param((-30, -30, 30, 30), id="over-the-corner"),
+        pytest.param((50, 50, 50, 50), id="no-size"),
+    ],
+)
+def test_where_nobody_is_nobody_is_found(yunet: Path, box: tuple[float, ...]) -> None:
+    room = np.full((480, 640, 3), 90, np.uint8)
+    found = YuNet(yunet, DetectorSettings()).near(room, np.array([box], np.float32))
+    assert (len(found), found.xyxy.shape) == (0, (0, 4))
+
+
+def test_nobody_is_looked_for_in_vain(yunet: Path, two_people: ImageArray) -> None:
+    assert len(YuNet(yunet, DetectorSettings()).near(two_people, np.zeros((0, 4), np.float32))) == 0
+
+
+def test_far_faces_are_found_when_they_are_asked_for(yunet: Path, two_people: ImageArray) -> None:
+    height, width = two_people.shape[:2]
+    small = cv2.resize(two_people, (160, 160 * height // width), interpolation=cv2.INTER_AREA)
+    far = np.full((720, 1280, 3), 110, np.uint8)
+    far[300 : 300 + small.shape[0], 600:760] = small
+    found = [len(YuNet(yunet, DetectorSettings(min_face_px=least))(far)) for least in (None, 16)]
+    assert found == [0, 2]
+
+
 @pytest.mark.parametrize("shape", [(480, 640, 3), (720, 405, 3), (3, 5, 3), (2, 640, 3), (32, 640, 3), (640, 2, 3)])
 def test_an_empty_room_has_no_faces(yunet: Path, shape: tuple[int, ...]) -> None:
     room = np.full(shape, 90, np.uint8)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
 
-from ffe_edge.config import EventSettings, TrackerSettings
+from ffe_edge.config import EventSettings, PipelineSettings, TrackerSettings
 from ffe_edge.events import Changes
 from ffe_edge.pipeline import Pipeline
 from ffe_edge.tracks import IouTracker
@@ -17,6 +17,7 @@ from ffe_edge.types import Faces, FloatArray, Frame, ImageArray
 FPS = 8
 NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 LABELS = ("joy", "sadness")
+EVERY_FRAME = PipelineSettings(classify_hz=240, detect_every_frames=1)
 
 Scene = Sequence[str]
 """What each person in view shows, from left to right."""
@@ -55,7 +56,7 @@ class ScriptedRoom:
 def pipeline_of(room: ScriptedRoom) -> Pipeline:
     changes = Changes(LABELS, EventSettings(hold_seconds=1))
     tracker = IouTracker(TrackerSettings(smoothing_seconds=0, lost_seconds=1.5))
-    return Pipeline(room, room.classify, tracker, changes)
+    return Pipeline(room, room.classify, tracker, changes, EVERY_FRAME)
 
 
 def story(scenes: Iterable[Scene]) -> list[tuple[str, int, str, float]]:
@@ -99,7 +100,15 @@ def test_events_come_while_the_source_goes_on() -> None:
 
 def test_progress_counts_frames_faces_and_people_in_view() -> None:
     room = ScriptedRoom([["joy", "joy"]] * 3 + [["joy"]] * 2)
-    pipeline = pipeline_of(room)
-    assert list(pipeline.run(room.frames())) == []
+    pipeline, people = pipeline_of(room), []
+    for _ in pipeline.run(noted(room.frames(), lambda: people.append(pipeline.progress.people))):
+        pass
     done = pipeline.progress
-    assert (done.frames, done.faces, done.people, done.seconds) == (5, 8, 2, 4 / FPS)
+    assert (done.frames, done.faces, done.people, done.seconds) == (5, 10, 0, 4 / FPS)
+    assert people == [0, 2, 2, 2, 2]
+
+
+def noted(frames: Iterable[Frame], note: Callable[[], None]) -> Iterator[Frame]:
+    for frame in frames:
+        note()
+        yield frame

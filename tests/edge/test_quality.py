@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from ffe_edge.align import TEMPLATE
-from ffe_edge.quality import quality
-from ffe_edge.types import Faces, FloatArray
+from ffe_edge.quality import quality, sharpness
+from ffe_edge.types import Faces, FloatArray, ImageArray
 
 
 def face(side_px: float = 100, confidence: float = 1, landmarks: FloatArray | None = None) -> Faces:
@@ -63,3 +64,34 @@ def test_each_face_has_its_own_quality() -> None:
     xyxy = np.array([[0, 0, 100, 100], [0, 0, 32, 90]], np.float32)
     values = quality(Faces(xyxy, np.array([0.9, 1], np.float32), None))
     np.testing.assert_allclose(values, [0.9, 0.5])
+
+
+def rendered_crop(blur_px: float, noise: float = 0) -> ImageArray:
+    render = pytest.importorskip("ffe_edge.rendered.render")
+    people = pytest.importorskip("ffe_edge.rendered.people")
+    units = pytest.importorskip("ffe_edge.rendered.units").UNITS
+    crop = render.render_face(people.Person(), np.zeros(len(units), np.float32), size_px=112).image
+    crop = cv2.GaussianBlur(crop, (0, 0), blur_px) if blur_px else crop
+    grain = np.random.default_rng(0).normal(0, noise, crop.shape)
+    return np.asarray(np.clip(crop + grain, 0, 255), np.uint8)
+
+
+def test_the_more_blurred_a_face_the_less_sharp_it_is() -> None:
+    values = sharpness(np.stack([rendered_crop(blur) for blur in (0, 4, 5, 6)]))
+    assert values.dtype == np.float32
+    assert values[0] == 1
+    assert (np.diff(values) < 0).all()
+    assert values[-1] < 0.3
+
+
+def test_noise_does_not_make_a_blurred_face_sharp() -> None:
+    clean, noisy = sharpness(np.stack([rendered_crop(5), rendered_crop(5, noise=4)]))
+    assert noisy == pytest.approx(clean, abs=0.15)
+
+
+def test_a_grey_wall_is_not_sharp() -> None:
+    assert sharpness(np.full((1, 112, 112, 3), 90, np.uint8)) == 0
+
+
+def test_no_crops_have_no_sharpness() -> None:
+    assert sharpness(np.zeros((0, 112, 112, 3), np.uint8)).shape == (0,)

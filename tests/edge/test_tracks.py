@@ -133,3 +133,76 @@ def test_iou_is_intersection_over_union() -> None:
     one = np.array([[0, 0, 10, 10], [5, 5, 5, 5]], np.float32)
     other = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [20, 20, 30, 30]], np.float32)
     np.testing.assert_allclose(iou(one, other), [[1, 50 / 150, 0], [0, 0, 0]], atol=1e-6)
+
+
+def test_a_walker_keeps_the_number_although_boxes_do_not_overlap_between_looks() -> None:
+    tracker = IouTracker(TrackerSettings())
+    assert {tuple(ids(step(tracker, index / 5, box(100 + 60 * index)))) for index in range(10)} == {(1,)}
+
+
+def test_whoever_stands_near_after_a_second_is_another_person() -> None:
+    tracker = IouTracker(TrackerSettings(lost_seconds=1.5))
+    step(tracker, 0, box(100))
+    assert ids(step(tracker, 1.0, box(170))) == [1, 2]
+
+
+def test_a_face_of_another_size_is_another_person() -> None:
+    tracker = IouTracker(TrackerSettings())
+    step(tracker, 0, box(100, side=40))
+    assert ids(step(tracker, 0.2, box(90, side=90))) == [1, 2]
+
+
+def test_somebody_behind_somebody_else_is_waited_for_longer() -> None:
+    tracker = IouTracker(TrackerSettings(lost_seconds=1.0, occluded_seconds=4.0))
+    step(tracker, 0, box(100), box(150))
+    for index in range(1, 16):
+        hidden = step(tracker, index / 5, box(150 - min(index * 10, 40)))
+        assert ids(hidden) == [1, 2]
+    assert ids(step(tracker, 3.2, box(110), box(75))) == [1, 2]
+
+
+def test_somebody_with_nobody_in_front_is_not() -> None:
+    tracker = IouTracker(TrackerSettings(lost_seconds=1.0, occluded_seconds=4.0))
+    step(tracker, 0, box(100), box(400))
+    for index in range(1, 6):
+        step(tracker, index / 5, box(400))
+    assert ids(step(tracker, 1.2, box(400))) == [2]
+
+
+def test_numbers_are_never_given_twice() -> None:
+    tracker = IouTracker(TrackerSettings())
+    step(tracker, 0, box(100))
+    tracker.clear()
+    assert ids(step(tracker, 0.1, box(100))) == [2]
+
+
+def test_only_whoever_was_looked_for_can_be_missed() -> None:
+    tracker = IouTracker(TrackerSettings())
+    step(tracker, 0, box(100), box(400))
+    assert tracker.associate(faces(box(101)), 0.2, sought={1}) == (1,)
+    assert tracker.missed == frozenset()
+    assert tracker.associate(faces(), 0.4, sought={1}) == ()
+    assert tracker.missed == {1}
+    tracker.associate(faces(box(102)), 0.5)
+    assert tracker.missed == {2}
+
+
+def test_a_face_is_due_when_it_was_not_read_for_a_period() -> None:
+    tracker = IouTracker(TrackerSettings())
+    step(tracker, 0, box(100))
+    tracker.associate(faces(box(100), box(400)), 0.1)
+    assert (tracker.due(0.1, 0.2), tracker.due(0.2, 0.2)) == ({2}, {1, 2})
+    np.testing.assert_allclose(tracker.expected({1}, 0.1), [box(100)], atol=0.5)
+
+
+def test_a_face_that_was_not_read_yet_is_nobody_yet() -> None:
+    tracker = IouTracker(TrackerSettings())
+    tracker.associate(faces(box(100)), 0)
+    assert tracker.present(0) == ()
+
+
+def test_a_resident_is_whoever_was_recognised_last() -> None:
+    tracker, one = IouTracker(TrackerSettings()), faces(box(100))
+    for seconds, resident in ((0.0, None), (0.2, "mrs-sato"), (0.4, "mr-ito")):
+        tracker.read(tracker.associate(one, seconds), one, JOY[None], np.ones(1, np.float32), seconds, [resident])
+    assert tracker.present(0.4)[0].resident == "mr-ito"

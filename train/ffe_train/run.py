@@ -123,7 +123,7 @@ def _cached(
         return load_samples(path)
     bar: Progress = partial(_bar, console)
     if name == "ferplus":
-        detector = YuNet(detector_path, DetectorSettings(confidence=FERPLUS_CONFIDENCE))
+        detector = YuNet(detector_path, DetectorSettings(confidence=FERPLUS_CONFIDENCE, long_side_px=640))
         samples = read_ferplus(data / "ferplus" / "ferplus_dev.zip", detector, bar)
     elif name == "lfw":
         samples = read_lfw(data / "lfw_expressions", bar)
