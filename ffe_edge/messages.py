@@ -60,7 +60,9 @@ Sequence = Annotated[int, Field(ge=1, lt=2**63)]
 class Payload(BaseModel):
     """A JSON object on the wire: frozen, strict, and an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class ModelIdentity(Payload):
@@ -143,6 +145,28 @@ class GapCloudEvent(CloudEvent):
     data: Gap
 
 
+class Summary(Payload):
+    """One minute of a camera."""
+
+    began: Time
+    seconds: Elapsed
+    """How long it was."""
+    emotions: Annotated[dict[Label, Elapsed], Field(max_length=64)]
+    """Seconds by the emotion that was told; two people for half a minute are sixty seconds."""
+    people: Count
+    """How many were in view, counted by track: who comes back counts again."""
+    missing_seconds: Elapsed
+    """Seconds without a picture: of these it is not known who was there."""
+
+
+class SummaryCloudEvent(CloudEvent):
+    """A minute of a camera as a subscriber sees it."""
+
+    type: Literal["jp.ffe.summary.v1"] = "jp.ffe.summary.v1"
+    dataschema: Literal["summary-v1.json"] = "summary-v1.json"
+    data: Summary
+
+
 class Status(Payload):
     """Birth, will or clean stop of a node. A consumer ignores the will of an older session."""
 
@@ -173,6 +197,8 @@ class Health(Payload):
 
     fps: dict[Text, Elapsed]
     """Frames a second by camera."""
+    frame_age_seconds: dict[Text, Elapsed] | None = None
+    """Since the last frame, by camera."""
     latency_p50_seconds: Elapsed | None = None
     """From the frame to its event in the outbox."""
     latency_p95_seconds: Elapsed | None = None

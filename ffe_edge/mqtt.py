@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Literal
 
-from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.client import topic_matches_sub
 
 from ffe_edge.config import BrokerSettings
 from ffe_edge.errors import StoreError
 from ffe_edge.mqtt_delivery import Backoff, Delivery
 from ffe_edge.mqtt_endpoint import Endpoint
-from ffe_edge.mqtt_session import Answer, Message, MqttVersion, Session
+from ffe_edge.mqtt_message import Incoming, Message, Outgoing
+from ffe_edge.mqtt_news import BrokerState, News
+from ffe_edge.mqtt_session import Answer, MqttVersion, Session
 from ffe_edge.outbox import Outbox
+from ffe_edge.outbox_delivered import Replay
 
-logger = logging.getLogger(__name__)
+EXPIRE_SECONDS = 60.0
+"""How often delivered events that were kept long enough are looked for."""
 
-STEADY_SECONDS = 10.0
-"""A connection that stood this long lets the back-off start anew."""
-SUSPICIOUS_CONNECTIONS = 3
-"""So many shorter ones in a row look like two programs that push each other out."""
-
-BrokerState = Literal["connecting", "connected", "refused", "unreachable"]
+Subscriptions = Mapping[str, Callable[[Incoming], Message | None]]
+"""By topic filter, what takes a message and may give one to be published."""
 
 
 class Publisher:
@@ -47,6 +45,7 @@ class Publisher:
         window: int,
         birth: Callable[[], bytes],
         will: bytes,
+        subscriptions: Subscriptions | None = None,
     ) -> None:
         """Prepare; nothing is sent before ``start``.
 
@@ -59,6 +58,7 @@ class Publisher:
             window: messages on their way at once.
             birth: payload of the retained status on every connect; called from the network thread.
             will: payload of the retained status when this process vanishes.
+            subscriptions: what is wanted of the broker; the callables run in the network thread and must not wait.
 
         Raises:
             BrokerError: no broker is set, or the password or a certificate cannot be read.
@@ -67,16 +67,16 @@ class Publisher:
         self._status_topic = f"{node_topic}/status"
         self._birth = birth
         self._will = Message(self._status_topic, will)
-        self._short_connections = 0
+        self._news = News(self._endpoint)
         self._backoff = Backoff(settings.backoff_max_seconds)
+        self._outbox = outbox
         self._delivery = Delivery(outbox, window, Backoff(settings.backoff_max_seconds))
         self._state: BrokerState = "connecting"
         self._protocol: MqttVersion | None = None
-        self._told = ""
-        self._warned: set[str] = set()
-        self._mutex = threading.Lock()
-        self._retained: dict[str, Message] = {}
-        self._unsent: dict[str, Message] = {}
+        self._outgoing = Outgoing()
+        self._subscriptions = dict(subscriptions or {})
+        self._turned_at = time.monotonic()
+        self._expired_at = float("-inf")
         self._stopping = threading.Event()
         self._final = Message(self._status_topic, will)
         self._deadline = float("inf")
@@ -94,6 +94,11 @@ class Publisher:
         """What the broker speaks, None before the first connection."""
         return self._protocol
 
+    @property
+    def turned_at(self) -> float:
+        """When the network thread last went round (monotonic clock): at most some 30 s ago while it works."""
+        return self._turned_at
+
     def start(self) -> None:
         """Connect and deliver from now on."""
         self._thread.start()
@@ -103,17 +108,27 @@ class Publisher:
         with suppress(OSError):  # full of wake-ups already, or stopped
             self._waker.send(b"\0")
 
-    def publish_retained(self, topic: str, payload: bytes, *, expiry_seconds: int | None = None) -> None:
+    def replay(self, since: int) -> Replay:
+        """Deliver what the outbox still has from a sequence on once more, marked as replayed, behind what is new.
+
+        Raises:
+            StoreError: the outbox cannot be used.
+        """
+        replay = self._outbox.replay(since)
+        self._delivery.rewind()
+        self.wake()
+        return replay
+
+    def publish_retained(self, topic: str, payload: bytes, *, expiry_seconds: int | None = None, qos: int = 1) -> None:
         """Set the value of a retained topic: sent now or when the broker is there, and again on every reconnect.
 
         Args:
             topic: full topic.
             payload: its value; an older one that is still unsent is dropped.
             expiry_seconds: after which the broker forgets it (MQTT 5), None: never.
+            qos: 1, or 0 for what a later one makes good.
         """
-        message = Message(topic, payload, expiry_seconds=expiry_seconds)
-        with self._mutex:
-            self._retained[topic] = self._unsent[topic] = message
+        self._outgoing.set(Message(topic, payload, expiry_seconds=expiry_seconds, qos=qos))
         self.wake()
 
     def wait_until_delivered(self, timeout_seconds: float | None) -> bool:
@@ -143,12 +158,19 @@ class Publisher:
                 if self._stopping.is_set():
                     return
                 delay = self._backoff.next_seconds()
-                self._tell(reason, delay)
-                if self._stopping.wait(delay):
+                self._news.failed(state, reason, delay)
+                if self._rested(delay):
                     return
         finally:
             self._state = "unreachable"
             self._wakee.close()
+
+    def _rested(self, seconds: float) -> bool:
+        """Wait for the next try; whether it is time to stop."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self._stopping.wait(min(left, 1.0)):
+            self._turned_at = time.monotonic()
+        return self._stopping.is_set()
 
     def _serve(self) -> tuple[BrokerState, str]:
         session, answer = self._opened()
@@ -159,7 +181,8 @@ class Publisher:
             return "unreachable", str(error)
         finally:
             session.close()
-        return "refused" if answer in ("refused", "unsupported") else "unreachable", session.reason
+        refused = answer in ("refused", "unsupported") or session.taken_over
+        return "refused" if refused else "unreachable", session.reason
 
     def _opened(self) -> tuple[Session, Answer]:
         session = Session(self._endpoint, "MQTT 5", self._will, self._wakee)
@@ -174,68 +197,48 @@ class Publisher:
         began = time.monotonic()
         self._connected(session)
         while session.alive and not self._stopping.is_set():
-            self._send_retained(session)
+            self._send_outgoing(session)
             self._delivery.send(session)
             session.pump(1.0)
+            self._news.lasts(time.monotonic() - began)
+            self._expire()
         if session.alive:
             self._leave(session)
-        self._judge(time.monotonic() - began)
-
-    def _judge(self, seconds: float) -> None:
-        if seconds > STEADY_SECONDS:
+        if self._news.ended(time.monotonic() - began):
             self._backoff.reset()
-            self._short_connections = 0
-            return
-        self._short_connections += 1
-        if self._short_connections == SUSPICIOUS_CONNECTIONS:  # mosquitto 2.0.11 gives no reason for a takeover
-            self._warn_once(
-                f"it hangs up again and again; does another program use the client id {self._endpoint.client_id}?"
-            )
+
+    def _expire(self) -> None:
+        self._turned_at = time.monotonic()
+        if self._turned_at - self._expired_at > EXPIRE_SECONDS:
+            self._expired_at = self._turned_at
+            self._outbox.expire()
 
     def _connected(self, session: Session) -> None:
         self._state = "connected"
         self._protocol = session.version
-        self._told = ""
-        logger.info("broker %s connected (%s)", self._endpoint.url, session.version)
-        if session.version != "MQTT 5":
-            self._warn_once("it speaks MQTT 3.1.1 only, where an event that it denies counts as delivered")
-        with self._mutex:
-            self._unsent = dict(self._retained)
+        self._news.connected(session.version)
+        self._outgoing.renew()
         self._delivery.begin()
         self._publish(session, Message(self._status_topic, self._birth()))
+        if self._subscriptions:
+            session.subscribe(list(self._subscriptions), self._received, partial(self._news.answered, "us commands"))
 
     def _leave(self, session: Session) -> None:
         session.settle(self._deadline)
-        self._send_retained(session)
+        self._send_outgoing(session)
         self._publish(session, self._final)
         session.settle(self._deadline)
         session.disconnect(self._deadline)
 
-    def _send_retained(self, session: Session) -> None:
-        with self._mutex:
-            topics = list(self._unsent)[: max(0, session.room)]
-            messages = [self._unsent.pop(topic) for topic in topics]
-        for message in messages:
+    def _send_outgoing(self, session: Session) -> None:
+        for message in self._outgoing.take(session.room):
             self._publish(session, message)
 
+    def _received(self, incoming: Incoming) -> None:
+        for one, take in self._subscriptions.items():
+            if topic_matches_sub(one, incoming.topic) and (reply := take(incoming)) is not None:
+                self._outgoing.reply(reply)
+
     def _publish(self, session: Session, message: Message) -> None:
-        session.publish(message, partial(self._answered, message.topic))
-
-    def _answered(self, topic: str, reason: ReasonCode) -> None:
-        if reason.is_failure:
-            self._warn_once(f"it denies {topic} ({reason}); check its access rules")
-
-    def _tell(self, reason: str, delay: float) -> None:
-        news = f"{self._state} {reason}"
-        if news == self._told:
-            return
-        self._told = news
-        said = "refuses us" if self._state == "refused" else "unreachable"
-        logger.warning(
-            "broker %s %s (%s); events are kept, next try in %.1f s", self._endpoint.url, said, reason, delay
-        )
-
-    def _warn_once(self, warning: str) -> None:
-        if warning not in self._warned:
-            self._warned.add(warning)
-            logger.warning("broker %s: %s", self._endpoint.url, warning)
+        what = message.topic if message.retain else "an answer to a command"  # whose topic is the asker's choice
+        session.publish(message, partial(self._news.answered, what))

@@ -6,16 +6,22 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 
 from paho.mqtt.reasoncodes import ReasonCode
 
-from ffe_edge.mqtt_session import Message, Session
-from ffe_edge.outbox import Entry, Outbox
+from ffe_edge.mqtt_message import Message
+from ffe_edge.mqtt_session import Session
+from ffe_edge.outbox import Outbox
+from ffe_edge.outbox_entries import Entry
+from ffe_edge.wire import as_replayed
 
 logger = logging.getLogger(__name__)
 
 EVENT_CONTENT_TYPE = "application/cloudevents+json"
+RETAINED_TOPICS = "/summary"
+"""How topics end whose last message the broker is to keep."""
 
 
 class Backoff:
@@ -44,14 +50,20 @@ class Delivery:
         self._window = window
         self._backoff = backoff
         self._cursor = 0
+        self._replay_cursor: int | None = 0
+        self._rewind = False
         self._retry_at: float | None = None
         self._denial = ""
         self._acknowledged = threading.Condition()
 
     def begin(self) -> None:
         """A new connection: whatever has no answer yet is sent again."""
-        self._cursor = 0
+        self._cursor = self._replay_cursor = 0
         self._retry_at = None
+
+    def rewind(self) -> None:
+        """The outbox has something to deliver again. For any thread."""
+        self._rewind = True
 
     def send(self, session: Session) -> None:
         """Send as many entries as may be on their way.
@@ -61,16 +73,33 @@ class Delivery:
         """
         if self._rests(session):
             return
-        room = min(session.room, self._window - session.in_flight)
-        for entry in self._outbox.pending(self._cursor, room) if room > 0 else ():
-            message = Message(entry.topic, entry.payload, retain=False, content_type=EVENT_CONTENT_TYPE)
-            session.publish(message, partial(self._answered, entry))
+        for entry in self._outbox.pending(self._cursor, room) if (room := self._room(session)) > 0 else ():
+            retain = entry.topic.endswith(RETAINED_TOPICS)
+            message = Message(entry.topic, entry.payload, retain=retain, content_type=EVENT_CONTENT_TYPE)
+            session.publish(message, partial(self._answered, entry, self._outbox.acknowledge))
             self._cursor = entry.sequence
+        self._send_again(session)
 
     def wait(self, timeout_seconds: float | None) -> bool:
         """Whether the outbox is empty, waited for at most that long. For any other thread."""
         with self._acknowledged:
             return self._acknowledged.wait_for(lambda: len(self._outbox) == 0, timeout_seconds)
+
+    def _send_again(self, session: Session) -> None:
+        """A replay takes the room that new entries leave."""
+        if self._rewind:
+            self._rewind, self._replay_cursor = False, 0
+        if self._replay_cursor is None or (room := self._room(session)) <= 0:
+            return
+        entries = self._outbox.marked(self._replay_cursor, room)
+        for entry in entries:
+            payload = as_replayed(entry.payload)
+            message = Message(entry.topic, payload, retain=False, content_type=EVENT_CONTENT_TYPE)
+            session.publish(message, partial(self._answered, entry, self._outbox.unmark))
+        self._replay_cursor = entries[-1].sequence if entries else None
+
+    def _room(self, session: Session) -> int:
+        return min(session.room, self._window - session.in_flight)
 
     def _rests(self, session: Session) -> bool:
         if self._retry_at is None:
@@ -80,7 +109,7 @@ class Delivery:
         self.begin()
         return False
 
-    def _answered(self, entry: Entry, reason: ReasonCode) -> None:
+    def _answered(self, entry: Entry, done: Callable[[int], None], reason: ReasonCode) -> None:
         if reason.is_failure:
             self._denied(entry, str(reason))
             return
@@ -88,7 +117,7 @@ class Delivery:
             logger.info("the broker takes events again")
             self._denial = ""
             self._backoff.reset()
-        self._outbox.acknowledge(entry.sequence)
+        done(entry.sequence)
         with self._acknowledged:
             self._acknowledged.notify_all()
 

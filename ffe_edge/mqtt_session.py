@@ -1,6 +1,6 @@
 """One connection to an MQTT broker, from CONNECT to the end, driven by the one thread that owns it.
 
-Source: OASIS, MQTT Version 5.0, 2019. Messages are QoS 1. The state of delivery is the outbox's, never the session's:
+Source: OASIS, MQTT Version 5.0, 2019. Events are QoS 1. The state of delivery is the outbox's, never the session's:
 the session outlives a connection only so that a quick reconnect keeps the broker from publishing the will (3.1.3.2.2).
 """
 
@@ -10,8 +10,7 @@ import selectors
 import socket
 import ssl
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import paho.mqtt.client as paho
@@ -19,8 +18,10 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from ffe_edge.mqtt_endpoint import Endpoint, reason_of
+from ffe_edge.mqtt_message import Incoming, Message, incoming
 
 CONNECT_SECONDS = 5.0
 """For TCP, then again for TLS."""
@@ -28,6 +29,10 @@ CONNACK_SECONDS = 3.0
 """For the broker's answer to CONNECT. amqtt, which knows MQTT 3.1.1 only, is silent when asked for MQTT 5."""
 SESSION_EXPIRY_SECONDS = 60
 WILL_DELAY_SECONDS = 2
+MAX_PACKET_BYTES = 16 * 1024
+"""No command comes near it; a broker of MQTT 5 keeps longer packets away from us."""
+MAX_INCOMING = 20
+"""Messages that the broker may send before we have acknowledged one."""
 UNSUPPORTED_PROTOCOL = 132
 SESSION_TAKEN_OVER = 142
 BUSY = frozenset({136, 137, 151, 159})
@@ -37,17 +42,6 @@ MqttVersion = Literal["MQTT 5", "MQTT 3.1.1"]
 Answer = Literal["accepted", "refused", "unsupported", "unreachable"]
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What is published."""
-
-    topic: str
-    payload: bytes
-    retain: bool = True
-    content_type: str = "application/json"
-    expiry_seconds: int | None = None
-
-
 class Session:
     """A connection: ``open`` it, then ``publish`` and ``pump`` while it is ``alive``."""
 
@@ -55,11 +49,15 @@ class Session:
         self.version: MqttVersion = version
         self.reason = ""
         """Why it was not accepted or has ended."""
+        self.taken_over = False
+        """Another program has connected with our client id."""
         self._endpoint = endpoint
         self._waker = waker
         self._receive_maximum = 65_535
         self._connack: ReasonCode | None = None
         self._unanswered: dict[int, Callable[[ReasonCode], None]] = {}
+        self._received: Callable[[Incoming], None] = lambda _: None
+        self._subscribed: Callable[[ReasonCode], None] = lambda _: None
         self._client = self._new_client(will)
 
     @property
@@ -94,8 +92,30 @@ class Session:
         properties = self._properties(PacketTypes.PUBLISH, ContentType=message.content_type, PayloadFormatIndicator=1)
         if properties is not None and message.expiry_seconds is not None:
             properties.MessageExpiryInterval = message.expiry_seconds
-        sent = self._client.publish(message.topic, message.payload, 1, message.retain, properties)
-        self._unanswered[sent.mid] = answered
+        if properties is not None and message.correlation is not None:
+            properties.CorrelationData = message.correlation
+        sent = self._client.publish(message.topic, message.payload, message.qos, message.retain, properties)
+        if message.qos > 0:
+            self._unanswered[sent.mid] = answered
+
+    def subscribe(
+        self, filters: Sequence[str], received: Callable[[Incoming], None], answered: Callable[[ReasonCode], None]
+    ) -> None:
+        """Ask for messages from now on; what is retained is not wanted.
+
+        Args:
+            filters: topic filters.
+            received: called from ``pump`` with each message.
+            answered: called from ``pump`` with the broker's reason code for each filter.
+        """
+        self._received, self._subscribed = received, answered
+        if self.version == "MQTT 5":
+            options = SubscribeOptions(
+                qos=1, retainAsPublished=True, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND
+            )
+            self._client.subscribe([(one, options) for one in filters])
+        else:
+            self._client.subscribe([(one, 1) for one in filters])
 
     def pump(self, seconds: float) -> None:
         """Do what the network asks for; returns after ``seconds``, or sooner when something came or ``waker`` did."""
@@ -152,6 +172,8 @@ class Session:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
         return client
 
     def _connect(self) -> None:
@@ -160,7 +182,12 @@ class Session:
             self._endpoint.port,
             self._endpoint.keepalive_seconds,
             clean_start=False if self.version == "MQTT 5" else paho.MQTT_CLEAN_START_FIRST_ONLY,
-            properties=self._properties(PacketTypes.CONNECT, SessionExpiryInterval=SESSION_EXPIRY_SECONDS),
+            properties=self._properties(
+                PacketTypes.CONNECT,
+                SessionExpiryInterval=SESSION_EXPIRY_SECONDS,
+                MaximumPacketSize=MAX_PACKET_BYTES,
+                ReceiveMaximum=MAX_INCOMING,
+            ),
         )
 
     def _answer(self) -> Answer:
@@ -197,6 +224,7 @@ class Session:
         _given: Properties | None,
     ) -> None:
         if reason.value == SESSION_TAKEN_OVER:
+            self.taken_over = True
             self.reason = f"another program uses the client id {self._endpoint.client_id}"
         else:
             self.reason = str(reason) if flags.is_disconnect_packet_from_server else "the connection was lost"
@@ -206,3 +234,13 @@ class Session:
     ) -> None:
         if (answered := self._unanswered.pop(mid, None)) is not None:
             answered(reason)
+
+    def _on_subscribe(
+        self, _client: paho.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _given: Properties | None
+    ) -> None:
+        for reason in reasons:
+            self._subscribed(reason)
+
+    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        if (received := incoming(message)) is not None:
+            self._received(received)

@@ -26,6 +26,12 @@ CREATE TABLE IF NOT EXISTS entry (
 );
 CREATE TABLE IF NOT EXISTS counter (id INTEGER PRIMARY KEY CHECK (id = 1), sequence INTEGER NOT NULL);
 INSERT OR IGNORE INTO counter VALUES (1, 0);
+CREATE TABLE IF NOT EXISTS delivered (
+    sequence INTEGER PRIMARY KEY, topic TEXT NOT NULL, payload BLOB NOT NULL,
+    delivered_at REAL NOT NULL,  -- Unix seconds
+    again INTEGER NOT NULL  -- 1: to be delivered once more
+);
+CREATE INDEX IF NOT EXISTS again ON delivered (sequence) WHERE again = 1;
 COMMIT;
 """
 
@@ -60,6 +66,7 @@ def connect(path: Path | None, max_bytes: int) -> sqlite3.Connection:
         database.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
+        database.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
         database.execute("PRAGMA wal_autocheckpoint = 50")
         database.execute(f"PRAGMA journal_size_limit = {256 * PAGE_BYTES}")
         database.execute(f"PRAGMA max_page_count = {max_bytes // PAGE_BYTES}")
@@ -134,14 +141,23 @@ def last_sequence(path: Path) -> int | None:
     return sequence if isinstance(sequence, int) and 0 < sequence < 2**62 else None
 
 
+def discard_quarantined(path: Path) -> None:
+    """Remove damaged outboxes that were put aside.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
+    for older in path.parent.glob(f"{path.name}.corrupt-*"):
+        older.unlink()
+
+
 def quarantine(path: Path) -> Path:
     """Put a damaged outbox aside for a technician; only the last one is kept, for the disk's sake.
 
     Raises:
         OSError: it cannot be renamed.
     """
-    for older in path.parent.glob(f"{path.name}.corrupt-*"):
-        older.unlink()
+    discard_quarantined(path)
     stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     aside = path.with_name(f"{path.name}.corrupt-{stamp}")
     path.rename(aside)

@@ -5,6 +5,7 @@ Events are JSON in CloudEvents' structured mode. Source: CNCF, CloudEvents JSON 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Annotated
@@ -26,6 +27,8 @@ from ffe_edge.messages import (
     Payload,
     Status,
     StatusState,
+    Summary,
+    SummaryCloudEvent,
 )
 from ffe_edge.types import EmotionEvent
 
@@ -101,6 +104,34 @@ def encode_gap(
     return _json(message)
 
 
+def encode_summary(
+    summary: Summary, context: EventContext, *, sequence: int, event_id: UUID | str, told_at: datetime, seconds: float
+) -> bytes:
+    """The JSON of a camera's minute, told at ``told_at`` (aware) and ``seconds`` (monotonic)."""
+    message = SummaryCloudEvent(
+        id=str(event_id),
+        source=context.source,
+        time=told_at.astimezone(timezone.utc),
+        sequence=sequence,
+        bootid=context.boot_id,
+        monotonic=_rounded(seconds),
+        clocksync=context.clock_synchronised,
+        data=summary,
+    )
+    return _json(message)
+
+
+def resident_of(payload: bytes) -> str | None:
+    """Whom an event of ours names, of whatever version; None where it names nobody."""
+    try:
+        event = json.loads(payload)
+    except ValueError:
+        return None
+    data = event.get("data") if isinstance(event, dict) else None
+    resident = data.get("resident") if isinstance(data, dict) else None
+    return resident if isinstance(resident, str) else None
+
+
 def encode_status(
     state: StatusState,
     session: str,
@@ -138,6 +169,17 @@ def encode_health(health: Health) -> bytes:
     return health.model_dump_json(exclude_none=True).encode()
 
 
+def as_replayed(payload: bytes) -> bytes:
+    """An event as it is told once more: all is the same but ``replayed``. What is no JSON object is left as it is."""
+    try:
+        event = json.loads(payload)
+    except ValueError:
+        return payload
+    if not isinstance(event, dict):
+        return payload
+    return json.dumps({**event, "replayed": True}, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 def parse_event(payload: bytes) -> EmotionCloudEvent | GapCloudEvent:
     """Read an event that came from a broker; nothing in it is trusted.
 
@@ -164,7 +206,7 @@ def _emotion_data(event: EmotionEvent, context: EventContext) -> EmotionData:
     return EmotionData(
         change=event.change,
         track=event.track_id,
-        resident=None,
+        resident=event.resident,
         emotion=event.emotion,
         emotion_ja=japanese(event.emotion),
         confidence=_rounded(event.confidence),

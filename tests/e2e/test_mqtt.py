@@ -296,6 +296,45 @@ def test_another_program_with_our_client_id_is_named(
     rival.close()
 
 
+def takes_over(connection: socket.socket, _connect: bytes) -> None:
+    connection.sendall(b"\x20\x03\x00\x00\x00")  # CONNACK, success
+    connection.sendall(b"\xe0\x02\x8e\x00")  # DISCONNECT, session taken over
+    while connection.recv(4096):
+        pass
+
+
+def test_a_session_that_is_taken_over_is_refused_with_the_reason_and_backs_off(
+    outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(takes_over) as url, running(new_publisher(url, outbox)) as publisher:
+        assert wait_for(lambda: publisher.state == "refused")
+        assert wait_for(lambda: "refuses us (another program uses the client id ffe-edge-01)" in caplog.text)
+        assert wait_for(lambda: "hangs up again and again" in caplog.text)
+        told = caplog.text.count("another program uses the client id")
+        time.sleep(2.5)  # they go on to push each other out
+    assert caplog.text.count("another program uses the client id") <= told + 1
+
+
+def test_health_may_be_sent_without_an_answer(broker: Mosquitto, outbox: Outbox) -> None:
+    with broker, Subscriber(broker) as subscriber, running(new_publisher(broker.url, outbox)) as publisher:
+        publisher.publish_retained(f"{NODE}/health", b"{}", expiry_seconds=120, qos=0)
+        assert wait_for(lambda: subscriber.last(f"{NODE}/health") == b"{}")
+    (message,) = [one for one in subscriber.messages if one.topic == f"{NODE}/health"]
+    assert message.qos == 0
+    assert 0 < getattr(message.properties, "MessageExpiryInterval", 0) <= 120
+
+
+def test_the_network_thread_shows_that_it_goes_round(broker: Mosquitto, outbox: Outbox) -> None:
+    with running(new_publisher(broker.url, outbox)) as publisher:  # nobody answers
+        for _ in range(2):
+            before = publisher.turned_at
+            assert wait_for(lambda: publisher.turned_at > before)  # noqa: B023
+        with broker:
+            assert wait_for(lambda: publisher.state == "connected")
+            before = publisher.turned_at
+            assert wait_for(lambda: publisher.turned_at > before)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -322,6 +361,32 @@ def test_an_untrusted_certificate_is_refused(outbox: Outbox, tmp_path: Path) -> 
             assert wait_for(lambda: stranger.state == "refused")
         with running(new_publisher(f"mqtts://localhost:{port}", outbox, ca_file=certificate)) as friend:
             append(outbox, friend, 50)
+            assert friend.wait_until_delivered(10)
+
+
+@pytest.mark.filterwarnings("ignore:.*SSLSocket")  # paho leaves a failed handshake's socket to the collector
+def test_a_broker_that_asks_for_our_certificate_gets_it(outbox: Outbox, tmp_path: Path) -> None:
+    def run(command: str) -> None:
+        subprocess.run(command.split(), check=True, cwd=tmp_path, stderr=subprocess.DEVNULL)
+
+    new = "openssl req -newkey rsa:2048 -nodes -days 1"
+    run(f"{new} -x509 -subj /CN=authority -keyout authority.key -out authority.pem")
+    for name in ("localhost", "edge-01"):
+        (tmp_path / f"{name}.ext").write_text(f"subjectAltName=DNS:{name}\n")
+        run(f"{new} -subj /CN={name} -keyout {name}.key -out {name}.csr")
+        run(f"openssl x509 -req -in {name}.csr -CA authority.pem -CAkey authority.key -CAcreateserial -days 1"
+            f" -extfile {name}.ext -out {name}.pem")  # fmt: skip
+    port, ours = free_port(), {"ca_file": tmp_path / "authority.pem"}
+    config = (
+        f"allow_anonymous true\nlistener {port} 127.0.0.1\ncafile {tmp_path}/authority.pem\n"
+        f"keyfile {tmp_path}/localhost.key\ncertfile {tmp_path}/localhost.pem\nrequire_certificate true"
+    )
+    with Mosquitto(tmp_path, config=config):
+        with running(new_publisher(f"mqtts://localhost:{port}", outbox, **ours)) as stranger:
+            assert wait_for(lambda: stranger.state not in ("connecting", "connected"))
+        known = {"certificate_file": tmp_path / "edge-01.pem", "key_file": tmp_path / "edge-01.key"}
+        with running(new_publisher(f"mqtts://localhost:{port}", outbox, **ours, **known)) as friend:
+            append(outbox, friend, 20)
             assert friend.wait_until_delivered(10)
 
 

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from ffe_edge.errors import StoreError
 from ffe_edge.messages import Gap
-from ffe_edge.outbox import Entry, Outbox
+from ffe_edge.outbox import Outbox
+from ffe_edge.outbox_entries import Entry
 from ffe_edge.outbox_file import PAGE_BYTES
 
 MANY = 2**24

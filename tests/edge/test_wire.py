@@ -15,12 +15,14 @@ from ffe_edge.types import EmotionEvent
 from ffe_edge.wire import (
     MAX_EVENT_BYTES,
     EventContext,
+    as_replayed,
     encode_camera_state,
     encode_event,
     encode_gap,
     encode_health,
     encode_status,
     parse_event,
+    resident_of,
     uuid7,
 )
 
@@ -126,6 +128,37 @@ def test_a_gap_names_what_was_lost() -> None:
     message = parse_event(payload)
     assert isinstance(message, GapCloudEvent)
     assert (message.sequence, message.data) == (40, gap)
+
+
+def test_a_resident_who_consented_is_named() -> None:
+    payload = encoded(resident="r-7")
+    assert (json.loads(payload)["data"]["resident"], resident_of(payload)) == ("r-7", "r-7")
+
+
+def test_a_replayed_event_differs_in_nothing_else() -> None:
+    assert json.loads(as_replayed(encoded())) == {**GOLDEN, "replayed": True}
+    assert as_replayed(as_replayed(encoded())) == as_replayed(encoded())
+    assert "喜び".encode() in as_replayed(encoded())
+
+
+@given(st.binary(max_size=100))
+def test_what_is_no_json_object_is_replayed_as_it_is(noise: bytes) -> None:
+    assert as_replayed(noise) == noise or json.loads(as_replayed(noise))["replayed"] is True
+
+
+@pytest.mark.parametrize(
+    ("payload", "resident"),
+    [
+        pytest.param(b'{"data":{"resident":"r-1"},"added":1}', "r-1", id="named, of a later version"),
+        pytest.param(encoded(), None, id="nobody"),
+        pytest.param(b'{"data":[]}', None, id="other data"),
+        pytest.param(b'{"data":{"resident":7}}', None, id="no text"),
+        pytest.param(b"[]", None, id="no object"),
+        pytest.param(b"\xff", None, id="no json"),
+    ],
+)
+def test_the_resident_of_a_payload(payload: bytes, resident: str | None) -> None:
+    assert resident_of(payload) == resident
 
 
 def test_uuid7_of_the_rfc() -> None:
