@@ -13,7 +13,11 @@ from rich.console import Console
 
 from ffe_edge import __version__
 from ffe_edge.cli_bench import bench
+from ffe_edge.cli_config import config_app
 from ffe_edge.cli_export import engine_app, export
+from ffe_edge.cli_models import models_app
+from ffe_edge.cli_resident import resident_app
+from ffe_edge.cli_schema import schema
 from ffe_edge.cli_terminal import logged, progress_line, stopping_on_signals
 from ffe_edge.cli_train import train_app
 from ffe_edge.config import Config, load_config
@@ -31,14 +35,14 @@ app = typer.Typer(
     "No picture leaves this machine.",
     epilog=EPILOG,
 )
-models_app = typer.Typer(
-    no_args_is_help=True, help="Models on this machine: fetch the face detector, look into a model."
-)
 app.add_typer(models_app, name="models")
+app.add_typer(config_app, name="config")
+app.add_typer(resident_app, name="resident")
 app.add_typer(train_app, name="train")
 app.add_typer(engine_app, name="engine")
 app.command()(export)
 app.command()(bench)
+app.command()(schema)
 
 ConfigOption = Annotated[Optional[Path], typer.Option("--config", help="TOML file with settings; flags win over it.")]
 SourceOption = Annotated[
@@ -46,6 +50,14 @@ SourceOption = Annotated[
     typer.Option(
         "--source",
         help="Video file, folder of images, rtsp://…, /dev/video0 or its index, csi://0; demo: is a rendered person.",
+    ),
+]
+SourcesOption = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        "--source",
+        help="Video file, folder of images, rtsp://…, /dev/video0 or its index, csi://0; demo: is a rendered person. "
+        "Once for each camera.",
     ),
 ]
 ModelOption = Annotated[
@@ -88,7 +100,7 @@ def _root(
 
 @app.command()
 def run(
-    source: SourceOption = None,
+    source: SourcesOption = None,
     model: ModelOption = None,
     broker: BrokerOption = None,
     config: ConfigOption = None,
@@ -97,23 +109,39 @@ def run(
     detector: DetectorOption = None,
     print_events: Annotated[bool, typer.Option("--print", help="Print events as NDJSON; needs no broker.")] = False,
     realtime: Annotated[Optional[bool], typer.Option(help="Play a file at its own speed.")] = None,
+    log_format: Annotated[Optional[str], typer.Option("--log-format", help="`text` or `json`.")] = None,
     verbose: VerboseOption = False,
 ) -> None:
     """Watch a camera or a file and tell emotion events.
 
     A file ends with exit code 0 after its last event is delivered. SIGTERM or Ctrl-C stops a camera cleanly; events
-    that the broker does not have yet are kept on disk and sent at the next start.
+    that the broker does not have yet are kept on disk and sent at the next start. SIGHUP reads the settings again.
 
     Example: `ffe-edge run --source rtsp://10.0.0.7/live --broker mqtt://10.0.0.2:1883 --site kiso --node edge-01`
     """
-    settings = _settings(
-        config, source=source, model=model, broker=broker, site=site, node=node, detector=detector, realtime=realtime
-    )
+
+    def load() -> Config:
+        return _settings(
+            config,
+            source=source,
+            model=model,
+            broker=broker,
+            site=site,
+            node=node,
+            detector=detector,
+            realtime=realtime,
+            log_format=log_format,
+        )
+
+    settings = load()
     from ffe_edge.service import Service
 
-    with logged(verbose=verbose) as console:
-        service = Service(settings, on_event=_print_event if print_events else None)
-        with stopping_on_signals(service.stop), progress_line(service, console) as tick:
+    with logged(verbose=verbose, form=settings.service.log_format) as console:
+        service = Service(settings, on_event=_print_event if print_events else None, load=load)
+        with (
+            stopping_on_signals(service.stop, service.reload),
+            progress_line(service, console) as tick,
+        ):
             service.run(tick)
 
 
@@ -171,36 +199,17 @@ def doctor(
     raise typer.Exit(exit_code(findings))
 
 
-@models_app.command("fetch")
-def fetch_models(
-    source: Annotated[
-        Optional[str], typer.Option("--from", help="A path or URL instead of upstream; the SHA-256 is held the same.")
-    ] = None,
-) -> None:
-    """Get the YuNet face detector (Apache-2.0, 0.3 MB) from its upstream repository; its SHA-256 is pinned."""
-    from ffe_edge.fetch import YUNET, fetch
-
-    typer.echo(f"{fetch(YUNET, source)} ({YUNET.licence})")
-
-
-@models_app.command("show")
-def show_model(model: Annotated[Optional[Path], typer.Argument(help="[default: the shipped model]")] = None) -> None:
-    """Print the spec that a model file carries: labels, input, results, data, recipe."""
-    from ffe_edge.engine.model import load_spec
-
-    typer.echo(load_spec(model).to_json())
-
-
 def _settings(
     config: Path | None,
     *,
-    source: str | None = None,
+    source: str | list[str] | None = None,
     model: Path | None = None,
     broker: str | None = None,
     site: str | None = None,
     node: str | None = None,
     detector: Path | None = None,
     realtime: bool | None = None,
+    log_format: str | None = None,
 ) -> Config:
     overrides: dict[str, Any] = {
         "site": site,
@@ -209,6 +218,7 @@ def _settings(
         "model": {"path": model},
         "broker": {"url": broker},
         "detector": {"path": detector},
+        "service": {"log_format": log_format},
     }
     return load_config(config, overrides)
 

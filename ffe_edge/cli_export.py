@@ -61,7 +61,7 @@ def export(
         Optional[Path],
         typer.Option(help="Folder of labelled crops or a prepared set, apart from --calibration: the accuracy gate."),
     ] = None,
-    checked: Annotated[int, typer.Option(min=1, help="Crops of --check at most, drawn evenly.")] = 600,
+    checked: Annotated[int, typer.Option(min=1, help="Crops of --check at most, drawn evenly.")] = 500,
     split: Annotated[Optional[str], typer.Option(help="Only these rows of --check: train, val or test.")] = None,
     target: Annotated[
         Optional[list[Target]],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import logging
 import os
@@ -18,7 +19,9 @@ from rich.logging import RichHandler
 from rich.status import Status
 
 from ffe_edge.camera.order import FFMPEG_LEVEL
+from ffe_edge.config import LogFormat
 from ffe_edge.errors import FfeError
+from ffe_edge.json_logs import JsonFormatter, RedactingFormatter
 
 if TYPE_CHECKING:
     from ffe_edge.service import Service
@@ -26,15 +29,15 @@ if TYPE_CHECKING:
 FFMPEG_QUIET: Final = "-8"
 """What a broken file is called stands in our own error, not in FFmpeg's chatter before it."""
 
+SS_DISABLE: Final = 2
+"""Of sigaltstack(2)."""
+
 
 @contextmanager
-def logged(*, verbose: bool = False) -> Iterator[Console]:
-    """Colours on a terminal, plain lines with time and level otherwise; always on stderr."""
-    console = Console(stderr=True)
-    handler: logging.Handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    if console.is_terminal:
-        handler = RichHandler(console=console, show_path=False)
+def logged(*, verbose: bool = False, form: LogFormat = "text") -> Iterator[Console]:
+    """Colours on a terminal, plain lines with time and level otherwise, or JSON; always on stderr."""
+    console = Console(stderr=True, force_terminal=False if form == "json" else None)
+    handler = _handler(console, form)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     os.environ.setdefault(FFMPEG_LEVEL, FFMPEG_QUIET)
     roots = [logging.getLogger(name) for name in ("ffe_edge", "ffe_train", "ffe_export")]
@@ -48,19 +51,47 @@ def logged(*, verbose: bool = False) -> Iterator[Console]:
             root.removeHandler(handler)
 
 
+def _handler(console: Console, form: LogFormat) -> logging.Handler:
+    if console.is_terminal:
+        return RichHandler(console=console, show_path=False)
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        JsonFormatter() if form == "json" else RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    )
+    return handler
+
+
 @contextmanager
-def stopping_on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM and SIGINT call ``stop`` in a thread, since a handler must not wait for a lock."""
+def stopping_on_signals(stop: Callable[[], None], reload: Callable[[], object] | None = None) -> Iterator[None]:
+    """SIGTERM and SIGINT call ``stop``, SIGHUP ``reload``, in a thread, since a handler must not wait for a lock."""
+    calls = {signal.SIGTERM: stop, signal.SIGINT: stop} | ({signal.SIGHUP: reload} if reload else {})
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        threading.Thread(target=stop, name="stop", daemon=True).start()
+    def handle(number: int, _frame: FrameType | None) -> None:
+        threading.Thread(target=calls[signal.Signals(number)], name="signal", daemon=True).start()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    _leave_foreign_signal_stack()
+    before = {number: signal.signal(number, handle) for number in calls}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class _Stack(ctypes.Structure):
+    """``stack_t`` of Linux. Source: sigaltstack(2)."""
+
+    _fields_ = (("address", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+def _leave_foreign_signal_stack() -> None:
+    """Have handlers run on this thread's ordinary stack.
+
+    OpenVINO 2026.4 gives the thread that compiles a model a stack for signals (sigaltstack) and frees it with the
+    model: the next signal would end the process with a segmentation fault.
+    """
+    none = _Stack(None, SS_DISABLE, 0)
+    ctypes.CDLL(None).sigaltstack(ctypes.byref(none), None)
 
 
 @contextmanager

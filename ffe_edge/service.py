@@ -1,55 +1,47 @@
-"""The daemon round the loop: what it needs is put together, started, watched and stopped in order."""
+"""The daemon round the loop: what it needs is put together, started, watched, changed and stopped in order."""
 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timezone
 from typing import Final
 
 from ffe_edge import __version__
-from ffe_edge.camera import open_source
-from ffe_edge.classify import ExpressionClassifier
 from ffe_edge.config import Config
-from ffe_edge.errors import ConfigError
-from ffe_edge.events import Changes
-from ffe_edge.faces import load_detector
-from ffe_edge.messages import CameraState, Gap, Health
-from ffe_edge.mqtt import Publisher
-from ffe_edge.outbox import Outbox
-from ffe_edge.pipeline import Pipeline, Progress
+from ffe_edge.errors import ConfigError, FfeError
+from ffe_edge.messages import CameraState, Summary
+from ffe_edge.pipeline import Progress
+from ffe_edge.service_camera import Camera
+from ffe_edge.service_commands import Obeying
+from ffe_edge.service_house import House
+from ffe_edge.service_loop import Loop
+from ffe_edge.service_minutes import MinuteTeller
+from ffe_edge.service_parts import Parts, Prepared
+from ffe_edge.service_reload import difference, refuse_unserved
+from ffe_edge.service_telling import Telling
+from ffe_edge.service_view import View
 from ffe_edge.serving import Serving, event_context, identity
 from ffe_edge.stopwatch import Stopwatch
-from ffe_edge.tracks import IouTracker
-from ffe_edge.types import EmotionEvent, Frame
-from ffe_edge.wire import (
-    encode_camera_state,
-    encode_event,
-    encode_gap,
-    encode_health,
-    encode_status,
-    uuid7,
-)
+from ffe_edge.systemd import Notifier
+from ffe_edge.types import EmotionEvent
+from ffe_edge.wire import encode_status
 
 logger = logging.getLogger(__name__)
 
-HEALTH_SECONDS: Final = 30.0
-HEALTH_EXPIRY_SECONDS: Final = 120
-REPORT_SECONDS: Final = 0.2
-"""How often the progress line is told something new."""
+LOOK_SECONDS: Final = 0.2
 DRAIN_SECONDS: Final = 1.0
 """What the broker gets after ``stop`` to take the last events ..."""
-STOP_SECONDS: Final = 3.0
-"""... and then the last status. SIGTERM promises five seconds for everything."""
+STOP_SECONDS: Final = 4.5
+"""... and everything together: SIGTERM promises five seconds."""
+APPLY_SECONDS: Final = 20.0
+"""What a reload waits for the loop."""
 
 
 class Service:
-    """One camera's daemon: opens everything, runs until the source ends or ``stop``, closes everything."""
+    """The daemon of all cameras: opens everything, runs until all sources end or ``stop``, closes everything."""
 
     def __init__(
         self,
@@ -57,190 +49,189 @@ class Service:
         *,
         on_event: Callable[[bytes], None] | None = None,
         serving: Callable[[Config, Callable[[], None]], Serving] = Serving.from_config,
+        notifier: Notifier | None = None,
+        load: Callable[[], Config] | None = None,
     ) -> None:
-        """Open model, detector, camera and outbox; the broker is not waited for.
+        """Open model, detector, files and outbox; cameras and the broker are not waited for.
 
         Args:
             config: the settings.
             on_event: called with the JSON of every event.
             serving: loads the model that the settings ask for.
+            notifier: systemd, where it started us.
+            load: reads the settings again, for ``reload``.
 
         Raises:
             FfeError: something cannot be opened; the message names it.
         """
         if config.broker.url is None and on_event is None:
             raise ConfigError("events have nowhere to go: give --broker mqtt://host:1883, or --print to see them here")
+        refuse_unserved(config)
         self._config = config
-        self._on_event = on_event
-        self._session = str(uuid.uuid4())
-        self._stopping = threading.Event()
+        self._notifier = notifier or Notifier()
+        self._reloading = threading.Lock()
+        self._stop_at = float("inf")
         self.stopwatch = Stopwatch()
-        self._publisher: Publisher | None = None
-        self._serving = serving(config, self._tell_engine)
-        spec = self._serving.model.spec
-        detector = load_detector(config.detector)
-        self.detector_name = detector.name
-        self._context = event_context(config, self._serving.model)
-        self._source = open_source(config.camera, self._tell_camera)
-        self.pipeline = Pipeline(
-            self.stopwatch.timed("detect", detector),
-            self.stopwatch.timed(
-                "classify", ExpressionClassifier(self._serving.runner, len(spec.labels), spec.size_px)
-            ),
-            IouTracker(config.tracker),
-            Changes(spec.labels, config.events),
-        )
-        self._tell = self.stopwatch.timed("publish", self._store)
-        self._outbox = self._open_outbox()
-        if config.broker.url:
-            self._publisher = self._make_publisher()
+        self._load = load
+        self._house = House(config)
+        parts = Parts.of(config, serving, self._tell_engine, self._house, self.stopwatch)
+        minutes = MinuteTeller(self._store_summary)
+        self._loop = Loop(parts, self._house, minutes, config.cameras, self._store, self._tell_camera, self.stopwatch)
+        obey = Obeying(self._house, lambda: self.telling, self.reload if load else None)
+        self.telling = Telling(config, event_context(config, parts.serving.model), self._birth, obey, on_event)
+        self.view = View(config, self._loop, self.telling, self._notifier, self.stopwatch)
+
+    @property
+    def cameras(self) -> tuple[Camera, ...]:
+        """Those of now."""
+        return self._loop.cameras
+
+    @property
+    def detector_name(self) -> str:
+        """What finds faces."""
+        return self._loop.parts.detector_name
 
     @property
     def progress(self) -> Progress:
-        """What the loop has done so far."""
-        return self.pipeline.progress
+        """What the loop has done so far, over all cameras."""
+        return self._loop.progress
 
     @property
     def pending(self) -> int:
         """Events that the broker does not have yet."""
-        return len(self._outbox)
+        return self.telling.pending
 
     @property
     def broker_state(self) -> str:
         """``connected``, ``connecting``, ``refused``, ``unreachable``; ``none`` without a broker."""
-        return self._publisher.state if self._publisher else "none"
+        return self.telling.broker_state
 
     def run(self, on_progress: Callable[[], None] | None = None) -> None:
-        """Work until the source ends and its last event is delivered, or until ``stop``.
+        """Work until every source has ended and its last event is delivered, or until ``stop``.
 
         Args:
             on_progress: called some five times a second while frames come.
+
+        Raises:
+            FfeError: the model, the detector or the outbox fails, or a file cannot be read to its end.
         """
-        self._tell_camera("starting", "opening")
         try:
-            if self._publisher:
-                self._publisher.start()
-                threading.Thread(target=self._tell_health, name="health", daemon=True).start()
-            self._serving.start()
-            for event in self.pipeline.run(self._reported(self._source, on_progress)):
-                self._tell(event)
-            self._tell_camera("offline", "the source has ended")
+            self._start()
+            self._loop.run(self._apply, on_progress)
             self._deliver()
+            was_stopped = self._loop.stopping.is_set()
         finally:
             self._close()
+        failed = [camera.feed.failure for camera in self.cameras if camera.feed and camera.feed.failure]
+        if failed and not was_stopped:
+            raise failed[0]
 
     def stop(self) -> None:
         """End ``run`` soon; undelivered events stay in the outbox. May be called from any thread."""
-        self._stopping.set()
-        self._serving.cancel()
-        self._source.close()
+        self._stop_at = min(self._stop_at, time.monotonic() + STOP_SECONDS)
+        self._loop.stopping.set()
+        self._loop.parts.serving.cancel()
+        self._loop.wake()
+        self._loop.close_cameras()
 
-    def _reported(self, frames: Iterable[Frame], on_progress: Callable[[], None] | None) -> Iterator[Frame]:
-        told = 0.0
-        for frame in self.stopwatch.timed_items("decode", frames):
-            if frame.index == 0:
-                self._tell_camera("online", "frames arrive")
-            yield frame
-            if on_progress and time.monotonic() - told > REPORT_SECONDS:
-                told = time.monotonic()
-                on_progress()
-            if self._stopping.is_set():
-                return
+    def reload(self) -> bool:
+        """Change to other settings without disturbing what stays the same. May be called from any thread.
 
-    def _tell_camera(self, state: CameraState, reason: str) -> None:
-        if self._publisher:
-            self._publisher.publish_retained(f"{self._config.source_topic}/state", encode_camera_state(state, reason))
+        Everything new is opened first: when any of it is wrong, all stays as it was, and the log says why.
 
-    def _tell_engine(self) -> None:
-        """Another model serves, or the engine's state has changed: events and the status say so from now on."""
-        self._context = replace(self._context, model=identity(self._serving.model))
-        if self._publisher:
-            self._publisher.publish_retained(f"{self._config.node_topic}/status", self._birth())
+        Returns:
+            Whether the new settings serve.
+        """
+        with self._reloading:
+            self._notifier.reloading()
+            try:
+                prepared = self._prepare(self._load() if self._load else self._config)
+            except FfeError as error:
+                logger.error("not reloaded, everything stays as it was: %s", error)  # noqa: TRY400 - one line, no traceback
+                self.view.failed_reloads += 1
+                return False
+            else:
+                self.view.reloads += 1
+                self._loop.wake(prepared)
+                return prepared.applied.wait(APPLY_SECONDS)
+            finally:
+                self._notifier.ready()
 
-    def _store(self, event: EmotionEvent) -> None:
-        event_id = uuid7(time.time_ns() // 1_000_000, os.urandom(10))
-        entry = self._outbox.append(
-            f"{self._config.source_topic}/emotion",
-            lambda sequence: encode_event(event, self._context, sequence=sequence, event_id=event_id),
-        )
-        if self._on_event:
-            self._on_event(entry.payload)
-        if self._publisher:
-            self._publisher.wake()
-        else:
-            self._outbox.acknowledge(entry.sequence)
+    def _start(self) -> None:
+        self.telling.start()
+        self._loop.parts.serving.start()
+        self.view.start()
+        self._notifier.ready()
 
     def _deliver(self) -> None:
         """Wait for the broker: at a file's end as long as it takes, after ``stop`` a moment if it is there."""
-        if self._publisher is None:
-            return
-        while not self._stopping.is_set():
-            if self._publisher.wait_until_delivered(REPORT_SECONDS):
+        while not self._loop.stopping.is_set():
+            self._loop.pulse.beat()
+            if self.telling.wait_until_delivered(LOOK_SECONDS):
                 return
-        if self._publisher.state == "connected":
-            self._publisher.wait_until_delivered(DRAIN_SECONDS)
+        if self.telling.broker_state == "connected":
+            self.telling.wait_until_delivered(DRAIN_SECONDS)
 
     def _close(self) -> None:
-        self._stopping.set()
-        self._source.close()
-        self._serving.close()
-        if self._publisher:
-            self._publisher.stop(encode_status("stopped", self._session), STOP_SECONDS)
-        if left := len(self._outbox):
+        self._notifier.stopping()
+        self._loop.stopping.set()
+        self._stop_at = min(self._stop_at, time.monotonic() + STOP_SECONDS)
+        self.view.stop()
+        self._loop.close_cameras()
+        self._loop.parts.serving.close()
+        if left := self.telling.close(max(0.5, self._stop_at - time.monotonic())):
             logger.warning("%d events are not delivered yet; they are kept and sent at the next start", left)
-        self._outbox.close()
 
-    def _open_outbox(self) -> Outbox:
-        config = self._config
-        path = config.outbox.state_dir / f"{config.site}.{config.node}.sqlite" if config.broker.url else None
-        return Outbox(
-            path,
-            max_bytes=config.outbox.max_bytes,
-            gap_topic=f"{config.source_topic}/emotion",
-            render_gap=self._render_gap,
-        )
+    def _prepare(self, config: Config) -> Prepared:
+        change = difference(self._config, config)
+        parts = self._loop.parts.changed(config, change.sections, self._tell_engine)
+        cameras = tuple(self._loop.camera(settings) for settings in change.added)
+        for camera in cameras:
+            camera.open()
+        publisher = self.telling.prepared(config) if change.broker else None
+        return Prepared(config, change, parts, cameras, publisher)
 
-    def _render_gap(self, sequence: int, gap: Gap) -> bytes:
-        now = datetime.now(timezone.utc)
-        event_id = uuid7(time.time_ns() // 1_000_000, os.urandom(10))
-        return encode_gap(
-            gap, self._context, sequence=sequence, event_id=event_id, told_at=now, seconds=time.monotonic()
-        )
+    def _apply(self, prepared: Prepared) -> None:
+        """Take over a reload, on the loop's thread."""
+        before = self._loop.parts.serving
+        self._house.use(prepared.config)
+        self._loop.change(prepared)
+        if before is not self._loop.parts.serving:
+            before.close()
+            self._loop.parts.serving.start()
+        if prepared.difference.broker:
+            self.telling.take_over(prepared.config, prepared.publisher, DRAIN_SECONDS)
+        self._config = prepared.config
+        self.telling.use(prepared.config)
+        self._tell_engine()
+        prepared.applied.set()
+        logger.info("reloaded: %s", prepared.difference)
 
-    def _make_publisher(self) -> Publisher:
-        config = self._config
-        return Publisher(
-            config.broker,
-            self._outbox,
-            node_topic=config.node_topic,
-            session=self._session,
-            client_id=f"ffe-{config.site}-{config.node}",
-            window=config.outbox.window,
-            birth=self._birth,
-            will=encode_status("lost", self._session),
-        )
+    def _store(self, camera_id: str, event: EmotionEvent) -> None:
+        self.telling.event(camera_id, event)
 
-    def _birth(self) -> bytes:
+    def _store_summary(self, camera_id: str, summary: Summary) -> None:
+        self.telling.summary(camera_id, summary)
+
+    def _tell_camera(self, camera_id: str, state: CameraState, reason: str) -> None:
+        self.telling.camera(camera_id, state, reason)
+
+    def _tell_engine(self) -> None:
+        """Another model serves, or the engine's state has changed: events and the status say so from now on."""
+        model = self._loop.parts.serving.model
+        self.telling.context = replace(self.telling.context, model=identity(model), labels=model.spec.labels)
+        self.telling.status()
+
+    def _birth(self, session: str) -> bytes:
+        serving = self._loop.parts.serving
         return encode_status(
             "online",
-            self._session,
-            boot_id=self._context.boot_id,
+            session,
+            boot_id=self.telling.context.boot_id,
             version=__version__,
-            engine=self._context.model.backend,
-            engine_state=self._serving.engine_state,
-            engine_reason=self._serving.engine_reason,
+            engine=serving.model.run.backend,
+            engine_state=serving.engine_state,
+            engine_reason=serving.engine_reason,
             detector=self.detector_name,
-            cameras=(self._config.camera.id,),
+            cameras=tuple(camera.id for camera in self.cameras),
         )
-
-    def _tell_health(self) -> None:
-        frames, since = 0, time.monotonic()
-        while not self._stopping.wait(HEALTH_SECONDS):
-            done, now = self.progress.frames, time.monotonic()
-            fps = (done - frames) / (now - since)
-            frames, since = done, now
-            health = Health(fps={self._config.camera.id: fps}, outbox_entries=len(self._outbox), gaps=self._outbox.gaps)
-            if self._publisher:
-                self._publisher.publish_retained(
-                    f"{self._config.node_topic}/health", encode_health(health), expiry_seconds=HEALTH_EXPIRY_SECONDS
-                )

@@ -46,6 +46,7 @@ class Serving:
         """
         self.runner = SwitchingRunner(standby)
         self._rebuild = Rebuild(self.runner, engine.source, engine.build, on_change) if engine else None
+        self._digest: str | None = None
 
     @classmethod
     def from_config(cls, config: Config, on_change: Callable[[], None], nvidia: Nvidia = INSTALLED) -> Serving:
@@ -59,10 +60,20 @@ class Serving:
         cache = EngineCache(settings.engine_dir or state_dir / ENGINES, state_dir)
         found = device_engine(source, settings.backend, cache, settings.dla_core, nvidia)
         standby = load_source(source, settings.threads, settings.backend)
-        if found is None:
-            return cls(standby, None, on_change)
-        build = Build(found.build_command(sys.executable), {"STATE_DIRECTORY": str(state_dir)})
-        return cls(standby, Engine(found, build), on_change)
+        engine = None
+        if found is not None:
+            engine = Engine(found, Build(found.build_command(sys.executable), {"STATE_DIRECTORY": str(state_dir)}))
+        serving = cls(standby, engine, on_change)
+        serving._digest = source.file.sha256
+        return serving
+
+    def is_outdated(self, config: Config) -> bool:
+        """Whether the file that the settings name is another one by now.
+
+        Raises:
+            ModelError: it cannot be used.
+        """
+        return self._digest is not None and open_source(config.model.path).file.sha256 != self._digest
 
     @property
     def model(self) -> Model:

@@ -65,7 +65,7 @@ class Wish:
     """Folder of labelled crops that every file must read as FP32 does."""
     split: str | None = None
     """Of the check's rows; None takes all."""
-    most_checked: int = 600
+    most_checked: int = 500
     """Crops of the check, drawn evenly."""
     engines: tuple[EngineSettings, ...] = ()
     """What is built here."""

@@ -19,7 +19,7 @@ from ffe_edge.types import FrameSource
 if TYPE_CHECKING:  # the reader process imports this package and has no use for pydantic
     from ffe_edge.config import CameraSettings
 
-__all__ = ["CameraState", "LiveSource", "open_source", "redacted"]
+__all__ = ["CameraState", "LiveSource", "is_live", "open_source", "redacted"]
 
 POSSIBLE: Final = (
     "a video file, a folder of images, rtsp://host/path, http://host/path, /dev/video0 or 0, csi://0, demo: or demo:7"
@@ -47,9 +47,18 @@ def open_source(settings: CameraSettings, on_state: OnState | None = None) -> Fr
         return _network(settings, on_state)
     if scheme:
         raise SourceError(f"{redacted(source)}: {scheme}:// is unknown; a source is {POSSIBLE}")
-    if (source.isascii() and source.isdigit()) or source.startswith("/dev/"):
+    if _is_device(source):
         return _device(settings, on_state)
     return _file(settings)
+
+
+def is_live(source: str) -> bool:
+    """Whether it is a camera, which has no end and may come back, and not a file or a rendering."""
+    return scheme_of(source) in ("csi", *NETWORK_SCHEMES) or _is_device(source)
+
+
+def _is_device(source: str) -> bool:
+    return (source.isascii() and source.isdigit()) or source.startswith("/dev/")
 
 
 def _file(settings: CameraSettings) -> FrameSource:

@@ -52,6 +52,8 @@ class LiveSource:
         """Why it is in this state."""
         self.dropped = 0
         """Frames that were overtaken by a later one."""
+        self.alive_seconds = time.monotonic()
+        """Monotonic clock of the last look at the camera; in the future while the next one is not due."""
         self.on_state = on_state
         self._closing = Closing()
         self._memory = SharedMemory()
@@ -72,7 +74,9 @@ class LiveSource:
                 self._tell("offline", reason)
                 was_steady = self._given > given and time.monotonic() - started > STEADY_SECONDS
                 failures = 0 if was_steady else failures + 1
-                self._closing.wait(backoff_seconds(failures, random.uniform(0.5, 1.0)))
+                pause = backoff_seconds(failures, random.uniform(0.5, 1.0))
+                self.alive_seconds = time.monotonic() + pause
+                self._closing.wait(pause)
         finally:
             self._stop_reader()
 
@@ -86,6 +90,7 @@ class LiveSource:
         reader = self._start_reader()
         seen = time.monotonic() + START_SECONDS
         while reader is not None and not self._closing.is_set:
+            self.alive_seconds = time.monotonic()
             reader.listen()
             if (stamped := self._memory.slot.read(self._taken)) is not None:
                 seen = stamped.seconds

@@ -1,0 +1,64 @@
+"""The connection to the broker as the settings want it: will, commands, Home Assistant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ffe_edge import __version__
+from ffe_edge.commands import Commands, Handler
+from ffe_edge.config import Config
+from ffe_edge.homeassistant import HomeAssistant
+from ffe_edge.mqtt import Publisher
+from ffe_edge.mqtt_message import Incoming, Message
+from ffe_edge.outbox import Outbox
+from ffe_edge.wire import encode_status
+
+
+def home_assistant(config: Config) -> HomeAssistant:
+    """The node as a device of Home Assistant."""
+    return HomeAssistant(
+        config.home_assistant,
+        site=config.site,
+        node=config.node,
+        node_topic=config.node_topic,
+        cameras=[camera.id for camera in config.cameras],
+        version=__version__,
+    )
+
+
+def make_publisher(
+    config: Config,
+    outbox: Outbox,
+    session: str,
+    birth: Callable[[], bytes],
+    obey: Handler,
+    on_home: Callable[[Incoming], Message | None],
+) -> Publisher | None:
+    """A publisher that is not started; None where the settings name no broker.
+
+    Args:
+        config: the settings.
+        outbox: what is to be delivered.
+        session: name of this run.
+        birth: the node's status on every connect.
+        obey: does what commands ask for.
+        on_home: takes the news that Home Assistant has started.
+
+    Raises:
+        BrokerError: the password or a certificate cannot be read.
+    """
+    if not config.broker.url:
+        return None
+    home = home_assistant(config)
+    commands = Commands(config.node_topic, obey, closed_topics=home.closed_topics)
+    return Publisher(
+        config.broker,
+        outbox,
+        node_topic=config.node_topic,
+        session=session,
+        client_id=f"ffe-{config.site}-{config.node}",
+        window=config.outbox.window,
+        birth=birth,
+        will=encode_status("lost", session),
+        subscriptions={commands.topic_filter: commands.take, **dict.fromkeys(home.subscriptions, on_home)},
+    )

@@ -1,0 +1,62 @@
+"""Whether the cameras may look, as the settings of now want it: privacy, hours, zones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+
+import numpy as np
+import numpy.typing as npt
+
+from ffe_edge.config import Config
+from ffe_edge.errors import ConfigError
+from ffe_edge.gate import HomeGate
+from ffe_edge.messages import CameraState
+from ffe_edge.people import open_switch
+from ffe_edge.types import Faces
+
+Hidden = tuple[CameraState, str]
+"""What a camera that may not look is told as, and why."""
+
+
+class House:
+    """A gate that stays the same for the pipeline while settings change. ``set`` is for any thread."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._switch = open_switch(config)
+        self._gate = HomeGate(config, self._switch)
+
+    def use(self, config: Config) -> None:
+        """Other settings hold from the next frame on."""
+        if config.privacy != self._config.privacy:
+            self._switch = open_switch(config)
+        self._config, self._gate = config, HomeGate(config, self._switch)
+
+    def allows(self, camera_id: str, captured_at: datetime) -> bool:
+        """Whether a frame taken then may be looked at."""
+        return self._gate.allows(camera_id, captured_at)
+
+    def keep(self, camera_id: str, faces: Faces, shape: Sequence[int]) -> npt.NDArray[np.bool_]:
+        """(N,) which of the N faces count."""
+        return self._gate.keep(camera_id, faces, shape)
+
+    def hidden(self, camera_id: str) -> Hidden | None:
+        """Why the camera does not look now; None while it does."""
+        why = self._gate.why_not(camera_id, datetime.now(timezone.utc))
+        if why == "privacy":
+            return "privacy", f"asked for by {', '.join(self._switch.reasons(camera_id)) or 'the switch'}"
+        if why == "hours":
+            return "disabled", "outside the hours of the schedule"
+        return ("disabled", "the clock is not set, so the hours are not known") if why else None
+
+    def set(self, *, on: bool, camera_id: str | None) -> None:
+        """Obey a command for one camera, or for all.
+
+        Raises:
+            ConfigError: there is no such camera.
+            StoreError: it would not survive a restart.
+        """
+        if camera_id is not None and camera_id not in [camera.id for camera in self._config.cameras]:
+            raise ConfigError("there is no camera of this id")
+        self._switch.set(on=on, camera_id=camera_id)

@@ -1,0 +1,98 @@
+"""What all cameras share: model, detector, and their lines; and what a reload has made ready."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ffe_edge.classify import ExpressionClassifier
+from ffe_edge.config import Config
+from ffe_edge.faces import YuNet, load_detector
+from ffe_edge.mqtt import Publisher
+from ffe_edge.pipeline import Cameras
+from ffe_edge.service_camera import Camera
+from ffe_edge.service_house import House
+from ffe_edge.service_reload import Difference
+from ffe_edge.serving import Serving
+from ffe_edge.stopwatch import Stopwatch
+from ffe_edge.types import FaceDetector
+
+MakeServing = Callable[[Config, Callable[[], None]], Serving]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Model, detector and lines that belong together."""
+
+    serving: Serving
+    detector: FaceDetector
+    lines: Cameras
+    make_serving: MakeServing
+    house: House
+    stopwatch: Stopwatch
+
+    @classmethod
+    def of(
+        cls,
+        config: Config,
+        make_serving: MakeServing,
+        on_engine: Callable[[], None],
+        house: House,
+        stopwatch: Stopwatch,
+    ) -> Parts:
+        """Load what the settings ask for.
+
+        Raises:
+            FfeError: model or detector cannot be used.
+        """
+        serving = make_serving(config, on_engine)
+        detector = load_detector(config.detector)
+        lines = _lines(config, serving, detector, house, stopwatch)
+        return cls(serving, detector, lines, make_serving, house, stopwatch)
+
+    @property
+    def detector_name(self) -> str:
+        """What finds faces."""
+        return self.detector.name
+
+    def changed(self, config: Config, sections: tuple[str, ...], on_engine: Callable[[], None]) -> Parts:
+        """The parts of other settings, with new ones only where something differs; itself where nothing does.
+
+        Raises:
+            FfeError: model or detector cannot be used.
+        """
+        has_new_model = "model" in sections or self.serving.is_outdated(config)
+        if not has_new_model and not sections:
+            return self
+        detector = load_detector(config.detector) if "detector" in sections else self.detector
+        serving = self.make_serving(config, on_engine) if has_new_model else self.serving
+        lines = _lines(config, serving, detector, self.house, self.stopwatch)
+        return Parts(serving, detector, lines, self.make_serving, self.house, self.stopwatch)
+
+
+def _lines(config: Config, serving: Serving, detector: FaceDetector, house: House, stopwatch: Stopwatch) -> Cameras:
+    spec = serving.model.spec
+    classifier = ExpressionClassifier(serving.runner, len(spec.labels), spec.size_px)
+    return Cameras.from_config(
+        config,
+        spec.labels,
+        stopwatch.timed("detect", detector),
+        stopwatch.timed("classify", classifier.read),
+        near=stopwatch.timed("detect_near", detector.near) if isinstance(detector, YuNet) else None,
+        gate=house,
+    )
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A reload that the loop can take over without failing."""
+
+    config: Config
+    difference: Difference
+    parts: Parts
+    cameras: tuple[Camera, ...]
+    """New ones, not started."""
+    publisher: Publisher | None
+    """For another broker, not started."""
+    applied: threading.Event = field(default_factory=threading.Event)
