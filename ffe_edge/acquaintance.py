@@ -111,7 +111,7 @@ class Acquaintances:
         if self._people is None or readings.embeddings is None:
             return [None] * len(track_ids)
         recognition = self._people.recognition(camera_id)
-        recognition.look(track_ids, readings.embeddings, readings.sharpness.tolist())
+        recognition.look(track_ids, readings.embeddings, readings.quality.tolist())
         named = recognition.named()
         return [named.get(track_id) for track_id in track_ids]
 
@@ -127,7 +127,7 @@ class Acquaintances:
             return readings.probs
         told = np.array(readings.probs, np.float32)
         for row, (track_id, resident) in enumerate(zip(track_ids, residents, strict=True)):
-            if readings.sharpness[row] >= self._min_quality:
+            if readings.quality[row] >= self._min_quality:
                 told[row] = self._baselines.look((camera_id, track_id), resident, readings.probs[row], seconds)
         return told
 

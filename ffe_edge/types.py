@@ -94,11 +94,6 @@ class FaceReadings:
     embeddings: FloatArray | None = None
     """(N, D) float32 of L2 norm 1, where they were asked for. They never leave the process."""
 
-    @property
-    def sharpness(self) -> FloatArray:
-        """The quality, by its former name."""
-        return self.quality
-
     def __len__(self) -> int:
         return len(self.probs)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -73,52 +73,25 @@ def uuid7(unix_ms: int, random: bytes) -> UUID:
 
 def encode_event(event: EmotionEvent, context: EventContext, *, sequence: int, event_id: UUID | str) -> bytes:
     """The JSON of an emotion event."""
-    message = EmotionCloudEvent(
-        id=str(event_id),
-        source=context.source,
-        time=event.captured_at.astimezone(timezone.utc),
-        subject=f"track-{event.track_id}",
-        sequence=sequence,
-        bootid=context.boot_id,
-        monotonic=_rounded(event.seconds),
-        clocksync=context.clock_synchronised,
-        data=_emotion_data(event, context),
-    )
-    return _json(message)
+    envelope = _envelope(context, sequence, event_id, event.captured_at, event.seconds)
+    data = _emotion_data(event, context)
+    return _json(EmotionCloudEvent(**envelope, subject=f"track-{event.track_id}", data=data))
 
 
 def encode_gap(
     gap: Gap, context: EventContext, *, sequence: int, event_id: UUID | str, told_at: datetime, seconds: float
 ) -> bytes:
     """The JSON of a gap, told at ``told_at`` (aware) and ``seconds`` (monotonic)."""
-    message = GapCloudEvent(
-        id=str(event_id),
-        source=context.source,
-        time=told_at.astimezone(timezone.utc),
-        sequence=sequence,
-        bootid=context.boot_id,
-        monotonic=_rounded(seconds),
-        clocksync=context.clock_synchronised,
-        data=gap,
-    )
-    return _json(message)
+    envelope = _envelope(context, sequence, event_id, told_at, seconds)
+    return _json(GapCloudEvent(**envelope, data=gap))
 
 
 def encode_summary(
     summary: Summary, context: EventContext, *, sequence: int, event_id: UUID | str, told_at: datetime, seconds: float
 ) -> bytes:
     """The JSON of a camera's minute, told at ``told_at`` (aware) and ``seconds`` (monotonic)."""
-    message = SummaryCloudEvent(
-        id=str(event_id),
-        source=context.source,
-        time=told_at.astimezone(timezone.utc),
-        sequence=sequence,
-        bootid=context.boot_id,
-        monotonic=_rounded(seconds),
-        clocksync=context.clock_synchronised,
-        data=summary,
-    )
-    return _json(message)
+    envelope = _envelope(context, sequence, event_id, told_at, seconds)
+    return _json(SummaryCloudEvent(**envelope, data=summary))
 
 
 def resident_of(payload: bytes) -> str | None:
@@ -196,6 +169,21 @@ def parse_event(payload: bytes) -> EmotionCloudEvent | GapCloudEvent:
     except ValidationError as error:
         kind = error.errors(include_url=False, include_input=False, include_context=False)[0]["type"]
         raise ValueError(f"not an event of this contract: {kind}") from None
+
+
+def _envelope(
+    context: EventContext, sequence: int, event_id: UUID | str, moment: datetime, seconds: float
+) -> dict[str, Any]:
+    """What every event of the outbox has in common: ``moment`` (aware) and ``seconds`` (monotonic) are its time."""
+    return {
+        "id": str(event_id),
+        "source": context.source,
+        "time": moment.astimezone(timezone.utc),
+        "sequence": sequence,
+        "bootid": context.boot_id,
+        "monotonic": _rounded(seconds),
+        "clocksync": context.clock_synchronised,
+    }
 
 
 def _emotion_data(event: EmotionEvent, context: EventContext) -> EmotionData:

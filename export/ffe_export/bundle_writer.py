@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ffe_edge.atomic_file import sync_folder
 from ffe_edge.engine.bundle import BUNDLE_FILE, BUNDLE_VERSION, read_bundle
 from ffe_edge.errors import ModelError
 
@@ -97,7 +98,7 @@ def put_in_place(staging: Path, serving: Serving, made: Mapping[str, Any]) -> Pa
     (staging / BUNDLE_FILE).replace(folder / BUNDLE_FILE)
     for name in outdated:
         (folder / name).unlink(missing_ok=True)
-    _sync(folder)
+    sync_folder(folder)
     return folder
 
 
@@ -112,11 +113,3 @@ def _named(folder: Path) -> set[str]:
 def _record(path: Path) -> dict[str, Any]:
     data = path.read_bytes()
     return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from ffe_edge.engine.model_file import MAX_BYTES
 from ffe_edge.errors import ModelError
 from ffe_edge.spec import SPEC_KEY, ModelSpec
 
@@ -26,8 +27,6 @@ GREY: Final = 127.5
 """Mean and deviation of grey levels: the host of an engine prepares crops by them (``ffe_edge.engine.images``)."""
 MAX_PX: Final = 1024
 """A larger crop is none of ours, and would take all memory."""
-MAX_BYTES: Final = 512 * 2**20
-"""A larger file is no model of ours."""
 
 
 def onnx_module() -> Any:

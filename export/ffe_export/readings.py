@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from ffe_edge.errors import ModelError
 from ffe_edge.types import FloatArray, ImageArray, Reading, Runner
 from ffe_export.accuracy import Comparison, compare_accuracy
@@ -16,6 +14,7 @@ from ffe_export.agreement import Agreement, compare, is_finite
 from ffe_export.gates import Gates, Outcome, Verdict, judge_accuracy, judge_agreement, judge_golden
 from ffe_export.labelled import Labelled
 from ffe_export.latency import Progress
+from ffe_export.runs import reading_of
 from ffe_export.verification import Contender, FileRecord, Result
 
 READ_AT_ONCE: Final = 16
@@ -123,14 +122,15 @@ class Check:
 
     def _read(self, runner: Runner, crops: ImageArray, what: str) -> Reading:
         """Crops in batches: memory for a few of them and for what is read, however many there are."""
-        parts = []
-        for start in range(0, len(crops), READ_AT_ONCE):
-            parts.append(runner.read(np.ascontiguousarray(crops[start : start + READ_AT_ONCE])))
+        done = 0
+
+        def step() -> None:
+            nonlocal done
+            done = min(done + READ_AT_ONCE, len(crops))
             if self.progress:
-                self.progress(what, min(start + READ_AT_ONCE, len(crops)), len(crops))
-        embeddings = [part.embedding for part in parts if part.embedding is not None]
-        embedding = np.concatenate(embeddings) if len(embeddings) == len(parts) else None
-        return Reading(np.concatenate([part.probs for part in parts]), embedding)
+                self.progress(what, done, len(crops))
+
+        return reading_of(runner.read, crops, step, READ_AT_ONCE)
 
 
 def _first(reading: Reading, other: Reading) -> Reading:

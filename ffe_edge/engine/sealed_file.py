@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ffe_edge.atomic_file import sync_folder
 from ffe_edge.config import default_state_dir
 from ffe_edge.errors import ModelError
 
@@ -71,7 +72,7 @@ def write_sealed(path: Path, data: bytes, facts: Mapping[str, Any], state_dir: P
             _write(temporary, content)
         for temporary, target in pairs:
             temporary.replace(target)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         told = f"{path}: not written ({error.strerror}), what was there before is untouched"
         raise ModelError(f"{told}; make {2 * len(data) >> 20} MiB free in its folder and try again") from error
@@ -169,14 +170,6 @@ def _write(path: Path, data: bytes, mode: int = 0o644) -> None:
         os.fsync(descriptor)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _secret(state_dir: Path | None, *, create: bool) -> bytes:
     """This installation's secret, made at the first use: 32 random bytes that only its user reads."""
     path = (state_dir or default_state_dir()) / "engine-secret"
@@ -202,6 +195,6 @@ def _create_secret(path: Path) -> None:
     try:
         with suppress(FileExistsError):
             os.link(temporary, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
