@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Final
@@ -13,7 +13,7 @@ from typing import Final
 from rich.table import Table
 from rich.text import Text
 
-from ffe_edge.config import Config
+from ffe_edge.config import CameraSettings, Config
 from ffe_edge.doctor import machine, software, surroundings
 from ffe_edge.doctor.finding import Finding, Status
 
@@ -54,9 +54,17 @@ def checks(config: Config) -> dict[str, Check]:
         "GStreamer": partial(machine.check_gstreamer, config),
         "State folder": partial(machine.check_state_dir, config),
         "Clock": machine.check_clock,
-        "Camera": partial(surroundings.check_camera, config),
+        **{name: partial(surroundings.check_camera, camera, name) for name, camera in _named(config.cameras).items()},
+        "Residents": partial(software.check_residents, config),
         "Broker": partial(surroundings.check_broker, config),
     }
+
+
+def _named(cameras: Sequence[CameraSettings]) -> dict[str, CameraSettings]:
+    """By their ids where there are several."""
+    if len(cameras) == 1:
+        return {"Camera": cameras[0]}
+    return {f"Camera {camera.id}": camera for camera in cameras}
 
 
 def run_checks(named: dict[str, Check], limit_seconds: float) -> list[Finding]:

@@ -39,7 +39,7 @@ def check_gpu(root: Path = Path("/"), smi: str | None = "nvidia-smi") -> Finding
 
 def check_gstreamer(config: Config) -> Finding:
     """What a CSI camera needs."""
-    is_wanted = config.camera.source.lower().startswith("csi:")
+    is_wanted = any(camera.source.lower().startswith("csi:") for camera in config.cameras if camera.enabled)
     status: Status = "missing" if is_wanted else "warning"
     only = "" if is_wanted else "needed for csi:// only: "
     version = _answer("gst-launch-1.0", "--version")

@@ -16,8 +16,10 @@ from ffe_edge.engine.bundle import ENGINES
 from ffe_edge.engine.device_engine import EngineCache, device_engine
 from ffe_edge.engine.model import load_spec, open_source
 from ffe_edge.engine.openvino_runner import INSTALL, import_openvino
-from ffe_edge.errors import DetectorError, ModelError
+from ffe_edge.errors import DetectorError, ModelError, StoreError
 from ffe_edge.faces import HAAR_FILE, find_yunet, load_detector
+from ffe_edge.people import open_store, store_path
+from ffe_edge.residents_match import identity_threshold
 
 
 def check_python() -> Finding:
@@ -69,6 +71,21 @@ def check_model(config: Config) -> Finding:
     except ModelError as error:
         return from_error(name, error, "give --model a file made by `ffe-edge export`")
     return Finding(name, "ok", f"{spec.name}, {len(spec.labels)} labels, {spec.precision}, {spec.size_px} px")
+
+
+def check_residents(config: Config) -> Finding:
+    """Whether people can be told apart, where that is asked for."""
+    name = "Residents"
+    if not config.residents.recognise:
+        return Finding(name, "ok", "nobody is recognised (residents.recognise is off)")
+    try:
+        identity_threshold(load_spec(config.model.path))
+        enrolled = len(open_store(config).load()) if store_path(config).exists() else 0
+    except (ModelError, StoreError) as error:
+        return from_error(name, error, "set residents.recognise to false")
+    if not enrolled:
+        return Finding(name, "warning", "nobody is enrolled yet", "`ffe-edge resident add`")
+    return Finding(name, "ok", f"{enrolled} enrolled")
 
 
 def check_onnxruntime() -> Finding:

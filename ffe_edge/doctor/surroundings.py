@@ -11,7 +11,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from ffe_edge.camera import LiveSource, open_source, redacted
-from ffe_edge.config import Config
+from ffe_edge.config import CameraSettings, Config
 from ffe_edge.doctor.finding import Finding, from_error
 from ffe_edge.errors import BrokerError, SourceError
 from ffe_edge.mqtt_endpoint import Endpoint, reason_of
@@ -24,12 +24,14 @@ REFUSED_CREDENTIALS: Final = frozenset({"Bad user name or password", "Not author
 VERSIONS: Final = {"MQTT 5": MQTTProtocolVersion.MQTTv5, "MQTT 3.1.1": MQTTProtocolVersion.MQTTv311}
 
 
-def check_camera(config: Config, seconds: float = CAMERA_SECONDS) -> Finding:
-    """One frame of the configured source."""
-    remedy = "see that it is connected, and that no other program has it open"
+def check_camera(settings: CameraSettings, name: str = "Camera", seconds: float = CAMERA_SECONDS) -> Finding:
+    """One frame of the source, unless it is switched off."""
+    shown, remedy = redacted(settings.source), "see that it is connected, and that no other program has it open"
+    if not settings.enabled:
+        return Finding(name, "ok", f"{shown}, switched off in the settings")
     began = time.monotonic()
     try:
-        source = open_source(config.camera)
+        source = open_source(settings)
         timer = threading.Timer(seconds, source.close)
         timer.start()
         try:
@@ -38,14 +40,13 @@ def check_camera(config: Config, seconds: float = CAMERA_SECONDS) -> Finding:
             timer.cancel()
             source.close()
     except SourceError as error:
-        return from_error("Camera", error, remedy)
-    name = redacted(config.camera.source)
+        return from_error(name, error, remedy)
     if frame is None:
         reason = source.reason if isinstance(source, LiveSource) and source.reason else "no frame"
-        return Finding("Camera", "missing", f"{name}: {reason} within {seconds:g} s", remedy)
+        return Finding(name, "missing", f"{shown}: {reason} within {seconds:g} s", remedy)
     height, width = frame.image.shape[:2]
     took = time.monotonic() - began
-    return Finding("Camera", "ok", f"{name}, {width} x {height}, first frame after {took:.1f} s")
+    return Finding(name, "ok", f"{shown}, {width} x {height}, first frame after {took:.1f} s")
 
 
 def check_broker(config: Config, seconds: float = BROKER_SECONDS) -> Finding:

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from ffe_edge.config import Config
+from ffe_edge.config import CameraSettings, Config
 from ffe_edge.doctor import Finding, as_json, as_table, checks, examine, exit_code, run_checks
 from ffe_edge.doctor.finding import Status
 from ffe_edge.doctor.machine import check_gpu, check_gstreamer, check_state_dir
@@ -29,6 +29,7 @@ from ffe_edge.doctor.software import (
     check_opencv,
     check_openvino,
     check_pycuda,
+    check_residents,
     check_tensorrt,
     check_tensorrt_rtx,
 )
@@ -217,22 +218,42 @@ def test_a_nearly_full_disk_is_a_warning(tmp_path: Path) -> None:
 
 
 def test_a_camera_is_tried(tmp_path: Path) -> None:
-    finding = check_camera(config(camera={"source": str(make_image(tmp_path))}))
+    finding = check_camera(CameraSettings(source=str(make_image(tmp_path))))
     assert finding.status == "ok"
     assert "64 x 48" in finding.found
 
 
 def test_a_camera_that_does_not_answer_is_given_up_without_its_password() -> None:
     source = f"rtsp://me:secret@127.0.0.1:{closed_port()}/cam"
-    finding = check_camera(config(camera={"source": source}), seconds=1.5)
+    finding = check_camera(CameraSettings(source=source), seconds=1.5)
     assert finding.status == "missing"
     assert "rtsp://***@127.0.0.1" in finding.found
     assert "secret" not in finding.found
 
 
 def test_a_camera_that_is_not_there_is_missing() -> None:
-    finding = check_camera(config(camera={"source": "/dev/video97"}))
+    finding = check_camera(CameraSettings(source="/dev/video97"))
     assert (finding.status, "no such camera" in finding.found) == ("missing", True)
+
+
+def test_every_camera_has_its_line(tmp_path: Path) -> None:
+    cameras = [
+        {"id": "hall", "source": str(make_image(tmp_path))},
+        {"id": "door", "source": "/dev/video97"},
+        {"id": "old", "source": "csi://0", "enabled": False},
+    ]
+    named = checks(config(camera=cameras))
+    found = {name: named[f"Camera {name}"]() for name in ("hall", "door", "old")}
+    assert [finding.status for finding in found.values()] == ["ok", "missing", "ok"]
+    assert (found["door"].name, "switched off" in found["old"].found) == ("Camera door", True)
+    assert named["GStreamer"]().status != "missing"
+
+
+def test_a_model_that_cannot_tell_people_apart_is_told_where_it_must(tmp_path: Path) -> None:
+    settings = {"state_dir": tmp_path}
+    assert check_residents(config(outbox=settings)).status == "ok"
+    finding = check_residents(config(outbox=settings, residents={"recognise": True}))
+    assert (finding.status, "tell people apart" in finding.found) == ("missing", True)
 
 
 @pytest.mark.parametrize(
