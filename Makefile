@@ -24,7 +24,7 @@ export PYTHON APT
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all check model reproduce-small export-demo bench constraints clean install-demo install-dev packages
+.PHONY: help demo test test-all faults check model reproduce-small export-demo bench constraints clean install-demo install-dev packages
 
 help:
 	@echo 'ffe-edge reads facial expressions at the edge. Begin with:'
@@ -34,6 +34,7 @@ help:
 	@echo
 	@echo 'Then:'
 	@echo '  make test-all      the tests that take minutes, too'
+	@echo '  make faults        break everything round the daemon; the table goes to tests/e2e/README.md'
 	@echo '  make check         only look the code over: ruff and mypy'
 	@echo '  make model         train the model and export it to runs/model/model.onnx (see train/README.md)'
 	@echo '  make reproduce-small   the training protocol at its smallest: half an hour, table in runs/reproduce-small.md'
@@ -43,7 +44,7 @@ help:
 	@echo '  make clean         remove .venv and all that can be made again; runs/ stays'
 	@echo
 	@echo 'More words for the command:   make demo ARGS="--help"        (also: bench, model)'
-	@echo 'More words for pytest:        make test ARGS="-k outbox -x"  (also: test-all)'
+	@echo 'More words for pytest:        make test ARGS="-k outbox -x"  (also: test-all, faults)'
 	@echo 'Faces to learn from:                make model FACES=folder DETECTOR=yunet.onnx'
 	@echo 'Another Python for a new .venv:     make test PYTHON=/path/to/python3.12'
 	@echo 'Leave Debian packages alone:        make test APT=no'
@@ -56,6 +57,9 @@ test: install-dev packages check
 
 test-all: install-dev packages check
 	@$(RUN) pytest $(ARGS)
+
+faults: install-dev packages
+	@$(RUN) pytest tests/e2e -m faults --fault-table tests/e2e/README.md $(ARGS)
 
 check: install-dev
 	@$(RUN) ruff check --output-format=concise
