@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
@@ -10,7 +11,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import final
+from typing import Any, final
 
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 PROBE = (
@@ -18,6 +19,16 @@ PROBE = (
     "from gi.repository import Gst, GstRtspServer; Gst.init(None);"
     "import sys; sys.exit(any(Gst.ElementFactory.find(n) is None for n in ('videotestsrc', 'x264enc', 'rtph264pay')))"
 )
+ENCODER = (
+    "x264enc tune=zerolatency sliced-threads=false speed-preset=ultrafast key-int-max=5 ! h264parse config-interval=-1"
+)
+PAYLOAD = "rtph264pay name=pay0 pt=96"
+TEST_PICTURE = (
+    "videotestsrc is-live=true pattern=ball ! capsfilter name=size caps=video/x-raw,width={},height={},framerate=30/1 "
+    f"! {ENCODER} ! {PAYLOAD}"
+)
+ACCESS_UNITS = "video/x-h264,stream-format=byte-stream,alignment=au"
+RECORDING = f"appsrc name=recording is-live=true format=time caps={ACCESS_UNITS} ! h264parse ! {PAYLOAD}"
 
 
 @lru_cache
@@ -43,18 +54,42 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def record(images: Path, fps: int, folder: Path, *, key_frames: int) -> None:
+    """Encode numbered JPEG files (%05d.jpg) once, one H.264 access unit a file, for `RtspServer` to repeat."""
+    stages = (
+        f"multifilesrc location={images}/%05d.jpg caps=image/jpeg,framerate={fps}/1",
+        "jpegdec",
+        "videoconvert",
+        f"x264enc tune=zerolatency speed-preset=fast key-int-max={key_frames} bitrate=2000",
+        f"{ACCESS_UNITS},profile=baseline",
+        "h264parse config-interval=-1",
+        f"multifilesink location={folder}/%06d.h264",
+    )
+    subprocess.run(["gst-launch-1.0", "-q", *" ! ".join(stages).split()], check=True, timeout=600)
+    (folder / "fps").write_text(str(fps))
+
+
 @final
 class RtspServer:
-    """Serves a moving test picture, until the block ends."""
+    """Serves a moving test picture, or a recording over and over, until the block ends."""
 
-    def __init__(self, port: int | None = None, credentials: str = "") -> None:
+    def __init__(
+        self,
+        port: int | None = None,
+        credentials: str = "",
+        size_px: tuple[int, int] = (320, 240),
+        recording: Path | None = None,
+    ) -> None:
         self.port = port or free_port()
         self.url = f"rtsp://{credentials + '@' if credentials else ''}127.0.0.1:{self.port}/test"
         self._credentials = credentials
+        self._launch = RECORDING if recording else TEST_PICTURE.format(*size_px)
+        self._recording = str(recording or "")
 
     def __enter__(self) -> RtspServer:
-        command = [str(SYSTEM_PYTHON), __file__, str(self.port), self._credentials]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        words = [str(self.port), self._credentials, self._launch, self._recording]
+        command = [str(SYSTEM_PYTHON), __file__, *words]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
         if self._process.stdout.readline() != b"ready\n":
             self.__exit__(None, None, None)
@@ -66,8 +101,13 @@ class RtspServer:
     ) -> None:
         self._process.kill()
         self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def hang(self) -> None:
         """Keep the connections and answer nothing."""
@@ -76,8 +116,14 @@ class RtspServer:
     def go_on(self) -> None:
         os.kill(self._process.pid, signal.SIGCONT)
 
+    def resize(self, width_px: int, height_px: int) -> None:
+        """Change the test picture's size while it plays, as a camera whose settings are changed."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"video/x-raw,width={width_px},height={height_px},framerate=30/1\n".encode())
+        self._process.stdin.flush()
 
-def serve(port: str, credentials: str) -> None:
+
+def serve(port: str, credentials: str, launch: str, recording: str) -> None:
     """Run by Debian's python3, which has GStreamer's bindings."""
     import gi
 
@@ -88,10 +134,7 @@ def serve(port: str, credentials: str) -> None:
     Gst.init(None)
     server = GstRtspServer.RTSPServer(address="127.0.0.1", service=port)
     factory = GstRtspServer.RTSPMediaFactory(shared=True)
-    factory.set_launch(
-        "( videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=30/1 "
-        "! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=5 ! rtph264pay name=pay0 pt=96 )"
-    )
+    factory.set_launch(f"( {launch} )")
     if credentials:
         user, _, password = credentials.partition(":")
         auth = GstRtspServer.RTSPAuth()
@@ -103,6 +146,9 @@ def serve(port: str, credentials: str) -> None:
         permissions = GstRtspServer.RTSPPermissions()
         permissions.add_role_from_structure(role)
         factory.set_permissions(permissions)
+    playing: list[Any] = []
+    factory.connect("media-configure", lambda _, media: configured(Gst, media.get_element(), playing, recording))
+    GLib.io_add_watch(sys.stdin, GLib.PRIORITY_DEFAULT, GLib.IO_IN, lambda *_: resized(Gst, playing))
     server.get_mount_points().add_factory("/test", factory)
     server.attach(None)
     sys.stdout.write("ready\n")
@@ -110,5 +156,31 @@ def serve(port: str, credentials: str) -> None:
     GLib.MainLoop().run()
 
 
+def configured(gst: Any, element: Any, playing: list[Any], recording: str) -> None:
+    """A first client has come: its pictures begin."""
+    playing[:] = [element]
+    if not recording:
+        return
+    units = itertools.cycle([path.read_bytes() for path in sorted(Path(recording).glob("*.h264"))])
+    rate = int((Path(recording) / "fps").read_text())
+    numbers = itertools.count()
+
+    def push(source: Any, _length: int) -> None:
+        buffer = gst.Buffer.new_wrapped(next(units))
+        buffer.pts = buffer.dts = next(numbers) * gst.SECOND // rate
+        buffer.duration = gst.SECOND // rate
+        source.emit("push-buffer", buffer)
+
+    element.get_by_name("recording").connect("need-data", push)
+
+
+def resized(gst: Any, playing: list[Any]) -> bool:
+    """Obey `RtspServer.resize`."""
+    caps = sys.stdin.readline().strip()
+    if caps and playing:
+        playing[0].get_by_name("size").set_property("caps", gst.Caps.from_string(caps))
+    return bool(caps)
+
+
 if __name__ == "__main__":
-    serve(*sys.argv[1:3])
+    serve(*sys.argv[1:5])
