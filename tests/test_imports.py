@@ -30,7 +30,10 @@ HEAVY = TORCH | {
 }
 
 # What everything in ffe_edge may use, then the steps of the product's sentence. A step's files share its first word.
-VALUES = {"align", "atomic_file", "config", "emotions", "errors", "quality", "rendered", "spec", "stopwatch", "types"}
+VALUES = {
+    "align", "atomic_file", "config", "emotions", "errors", "memory", "quality", "rendered", "spec", "stopwatch",
+    "types",
+}  # fmt: skip
 WIRE = {"messages", "wire"}
 STEPS = {
     "baseline", "camera", "classify", "engine", "events", "faces", "outbox", "privacy", "residents", "schedule",

@@ -69,31 +69,33 @@ def only_one(
 def run_build(
     command: Sequence[str],
     environment: Mapping[str, str],
-    lock: int,
+    lock: int | None,
     stopping: threading.Event,
     deadline_seconds: float,
+    what: str = "build",
 ) -> None:
-    """Run a build to its end, at low priority.
+    """Run a build, or something else that takes long, to its end, at low priority.
 
     Args:
         command: the program and its arguments.
         environment: added to this process's.
-        lock: descriptor that the child keeps open.
+        lock: descriptor that the child keeps open, if any.
         stopping: ends the build when set.
         deadline_seconds: after which it is ended.
+        what: the errors' name for it.
 
     Raises:
         ModelError: it failed; the message has its last line.
         Stopped: ``stopping`` was set; the build is dead.
     """
     with tempfile.TemporaryFile() as said:
-        child = _start(command, environment, lock, said)
+        child = _start(command, environment, lock, said, what)
         try:
-            _wait(child, stopping, time.monotonic() + deadline_seconds)
+            _wait(child, stopping, time.monotonic() + deadline_seconds, what)
         finally:
             _end(child)
         if child.returncode:
-            raise ModelError(f"the build failed ({_last_line(said) or f'exit code {child.returncode}'})")
+            raise ModelError(f"the {what} failed ({_last_line(said) or f'exit code {child.returncode}'})")
 
 
 def _wait_for_lock(descriptor: int, folder: Path, stopping: threading.Event, deadline: float) -> None:
@@ -113,7 +115,7 @@ def _locks(descriptor: int) -> bool:
 
 
 def _start(
-    command: Sequence[str], environment: Mapping[str, str], lock: int, said: IO[bytes]
+    command: Sequence[str], environment: Mapping[str, str], lock: int | None, said: IO[bytes], what: str
 ) -> subprocess.Popen[bytes]:
     try:
         child = subprocess.Popen(
@@ -122,23 +124,23 @@ def _start(
             stdout=said,
             stderr=subprocess.STDOUT,
             env={**os.environ, **environment},
-            pass_fds=(lock,),
+            pass_fds=() if lock is None else (lock,),
             start_new_session=True,
         )
     except OSError as error:
-        raise ModelError(f"{command[0]}: the build cannot be started ({error.strerror})") from error
+        raise ModelError(f"{command[0]}: the {what} cannot be started ({error.strerror})") from error
     with suppress(OSError):  # it may have ended already
         os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)
         Path(f"/proc/{child.pid}/oom_score_adj").write_text(KILL_FIRST, encoding="ascii")
     return child
 
 
-def _wait(child: subprocess.Popen[bytes], stopping: threading.Event, deadline: float) -> None:
+def _wait(child: subprocess.Popen[bytes], stopping: threading.Event, deadline: float, what: str) -> None:
     while child.poll() is None:
         if stopping.wait(POLL_SECONDS):
             raise Stopped
         if time.monotonic() > deadline:
-            raise ModelError("the build did not end in time and was ended; build on an idle device, or a smaller model")
+            raise ModelError(f"the {what} did not end in time and was ended; use an idle device, or a smaller model")
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

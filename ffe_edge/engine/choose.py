@@ -18,7 +18,7 @@ from ffe_edge.types import ImageArray, Runner
 
 BATCHES: Final = (1, 4)
 """One face in view, and a table of people."""
-SECONDS: Final = 0.4
+SECONDS: Final = 1.0
 """For the measurement, after one run of each to warm up; a large network has one round, however long it takes."""
 MARGIN: Final = 0.95
 """OpenVINO's share of ONNX Runtime's time from which it is worth the change."""
@@ -51,13 +51,22 @@ def choose(
         return _in_openvino(for_openvino or file, file, threads), "asked for"
     if backend == "onnxruntime":
         return ours, "asked for"
-    if not _is_installed("openvino"):
+    if not has_openvino():
         return ours, "openvino is not installed"
     try:
         other = _in_openvino(for_openvino or file, file, threads)
     except ModelError as error:
         return ours, f"openvino cannot: {error}"
     return faster(ours, other, golden)
+
+
+def load_chosen(file: ModelFile, threads: int, backend: str, for_openvino: ModelFile | None = None) -> GraphRunner:
+    """The runtime that ``choose`` has chosen for these very files before, which are not looked through again.
+
+    Raises:
+        ModelError: it cannot load the file.
+    """
+    return load_onnxruntime(file, threads) if backend == "onnxruntime" else load_openvino(for_openvino or file, threads)
 
 
 def _in_openvino(file: ModelFile, opened: ModelFile, threads: int) -> GraphRunner:
@@ -80,9 +89,10 @@ def faster(ours: GraphRunner, other: GraphRunner, golden: ImageArray | None) -> 
     return (other if ratio < MARGIN else ours), figures
 
 
-def _is_installed(module: str) -> bool:
+def has_openvino() -> bool:
+    """Whether there is anything to choose from."""
     try:
-        return importlib.util.find_spec(module) is not None
+        return importlib.util.find_spec("openvino") is not None
     except ValueError:  # it is barred from this interpreter
         return False
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
 from ffe_edge.engine.bundle import Bundle, is_bundle, read_bundle
-from ffe_edge.engine.choose import choose
+from ffe_edge.engine.choose import choose, load_chosen
+from ffe_edge.engine.chosen import Choice, circumstances
 from ffe_edge.engine.golden import Golden, check_golden, load_golden
 from ffe_edge.engine.model_file import ModelFile
 from ffe_edge.errors import ModelError
@@ -97,14 +98,23 @@ def open_source(path: Path | None) -> ModelSource:
     return ModelSource(file, spec, own, bundle, _golden(bundle, spec) if bundle else None)
 
 
-def load_source(source: ModelSource, threads: int = 1, backend: str = "auto") -> Model:
-    """``load_model`` of what is read already.
+def circumstances_of(source: ModelSource, threads: int) -> dict[str, str | int]:
+    """What the choice of a CPU runtime for this model depends on."""
+    return circumstances(source.file.sha256, source.openvino.sha256 if source.openvino else None, threads)
+
+
+def load_source(source: ModelSource, threads: int = 1, backend: str = "auto", choice: Choice | None = None) -> Model:
+    """``load_model`` of what is read already; with a choice that was made before, nothing is measured.
 
     A file that says something else here than where it was exported (INT8 products of some CPUs saturate) gives way to
     the bundle's FP32 file.
     """
     golden, bundle = source.golden, source.bundle
-    run, why = choose(source.file, threads, backend, golden.crops if golden else None, source.openvino)
+    if choice:
+        backend = choice.backend
+        run, why = load_chosen(source.file, threads, backend, source.openvino), choice.why
+    else:
+        run, why = choose(source.file, threads, backend, golden.crops if golden else None, source.openvino)
     file = source.openvino if run.backend == "openvino" and source.openvino else source.file
     if golden is None or bundle is None:
         return Model(run, source.spec, file.sha256, file.path, why)

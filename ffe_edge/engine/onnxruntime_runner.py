@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import onnxruntime
 
 from ffe_edge.engine.graph_runner import NAMES, Compute, GraphRunner, check_outputs
 from ffe_edge.engine.model_file import ModelFile
 from ffe_edge.errors import ModelError
 from ffe_edge.spec import ModelSpec
 from ffe_edge.types import FloatArray, ImageArray
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 TYPES: Final = {"crops": "tensor(uint8)", "images": "tensor(float)"}
 
@@ -40,6 +42,8 @@ def load_onnxruntime(file: ModelFile, threads: int = 1) -> GraphRunner:
 
 
 def _computing(session: onnxruntime.InferenceSession) -> Compute:
+    import onnxruntime  # noqa: PLC0415 - 20 MB and a tenth of a second, which a daemon on OpenVINO saves
+
     name = session.get_inputs()[0].name
     options = onnxruntime.RunOptions()
     options.only_execute_path_to_fetches = True  # nodes that only the embedding needs are left out where it is not read
@@ -51,6 +55,8 @@ def _computing(session: onnxruntime.InferenceSession) -> Compute:
 
 
 def _session(file: ModelFile, threads: int) -> onnxruntime.InferenceSession:
+    import onnxruntime  # noqa: PLC0415 - as above
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -31,6 +31,11 @@ class SwitchingRunner:
         self._model = model
         self.backend, self.precision = model.run.backend, model.run.precision
 
+    def replace(self, model: Model) -> None:
+        """From the next batch on this one serves, and nothing else stands by."""
+        self._standby = model
+        self.swap(model)
+
     def __call__(self, crops: ImageArray) -> FloatArray:
         """Probabilities (B, K) of the crops."""
         return self._serve(lambda model: model.run(crops))
