@@ -21,6 +21,9 @@ export OPENBLAS_NUM_THREADS ?= $(THREADS)
 export PATH := $(PATH):/usr/sbin:/sbin
 export PYTHON APT
 
+# A file of tests on each processor; two programs with two threads each would only get in each other's way.
+PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) pytest -n $(THREADS) --dist loadfile
+
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -53,10 +56,10 @@ demo: install-demo
 	@$(VENV)/bin/ffe-edge demo $(ARGS)
 
 test: install-dev packages check
-	@$(RUN) pytest -m "not slow" $(ARGS)
+	@$(PYTEST) -m "not slow" $(ARGS)
 
 test-all: install-dev packages check
-	@$(RUN) pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 faults: install-dev packages
 	@$(RUN) pytest tests/e2e -m faults --fault-table tests/e2e/README.md $(ARGS)
