@@ -7,7 +7,8 @@ FfeError
 ├── ModelError      a model file, its spec or its runtime cannot be used
 ├── DataError       a data set or a manifest cannot be used
 ├── StoreError      the outbox on disk cannot be used
-└── BrokerError     the MQTT broker refuses us or cannot be used
+├── BrokerError     the MQTT broker refuses us or cannot be used
+└── RequestError    what somebody asks of the dashboard is not done
 
 A wrong argument from our own code is a ``ValueError``. ``cli.py`` turns an ``FfeError`` into one line
 on stderr and exit code 2: its message says what is wrong, where, and what to do.
@@ -46,3 +47,7 @@ class StoreError(FfeError):
 
 class BrokerError(FfeError):
     """The MQTT broker refuses us or cannot be used."""
+
+
+class RequestError(FfeError):
+    """What somebody asks of the dashboard is not done."""
