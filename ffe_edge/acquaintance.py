@@ -38,8 +38,12 @@ class Acquaintances:
         self._lock = threading.Lock()
         self._due = {self._refresh: 0.0, self._keep: KEEP_SECONDS}
         self._is_failing = False
-        if self._baselines is not None and people is not None:
-            self._baselines.remember(people.resting())
+        self._remember()
+
+    @property
+    def enrolled(self) -> frozenset[str] | None:
+        """Ids of those who may be named; None where nobody is recognised."""
+        return None if self._people is None else self._people.ids
 
     @classmethod
     def from_config(cls, config: Config, spec: ModelSpec, sha256: str) -> Acquaintances | None:
@@ -86,6 +90,26 @@ class Acquaintances:
                 self._people.forget(resident)
             if self._baselines is not None:
                 self._baselines.forget(resident)
+
+    def leave(self, camera_id: str) -> None:
+        """A camera is gone, and whoever was in its view."""
+        with self._lock:
+            self._let_go(camera_id, float("inf"))
+            if self._people is not None:
+                self._people.leave(camera_id)
+
+    def follow(self) -> None:
+        """Take over what has changed in the store, at once."""
+        with self._lock:
+            self._try(self._refresh)
+
+    def take_over(self, before: Acquaintances | None) -> None:
+        """Serve instead of another, which is closed: go on with what it has kept, and without whom it has forgotten."""
+        if before is not None:
+            before.close()
+        with self._lock:
+            self._try(self._refresh)
+            self._try(self._remember)
 
     def tend(self, seconds: float) -> None:
         """Follow the store and keep the baselines, each when it is due; to be called about once a second.
@@ -144,6 +168,10 @@ class Acquaintances:
                 self._people.recognition(camera_id).leave(track[1])
             if self._baselines is not None:
                 self._baselines.leave(track)
+
+    def _remember(self) -> None:
+        if self._people is not None and self._baselines is not None:
+            self._baselines.remember(self._people.resting())
 
     def _refresh(self) -> None:
         if self._people is not None and self._people.refresh() and self._baselines is not None:

@@ -137,7 +137,7 @@ class Baselines:
     def remember(self, resting: Mapping[str, Resting]) -> None:
         """Begin with what was kept of residents."""
         for resident, known in resting.items():
-            self._residents.setdefault(resident, Baseline(self._labels, self._settings, known))
+            self._residents[resident] = Baseline(self._labels, self._settings, known)
 
     def look(self, track: Hashable, resident: str | None, probs: FloatArray, seconds: float) -> FloatArray:
         """Take in one good look at somebody and tell it against that person's rest.

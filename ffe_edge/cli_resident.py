@@ -147,7 +147,7 @@ def _camera(settings: Config, source: str) -> CameraSettings:
     """The camera to open.
 
     Raises:
-        ConfigError: neither a folder nor a camera's id, or its privacy switch is on.
+        ConfigError: neither a folder nor a camera's id, or privacy or a pause keeps it from looking.
     """
     from ffe_edge.people import open_switch
 
@@ -157,6 +157,6 @@ def _camera(settings: Config, source: str) -> CameraSettings:
     if found is None:
         ids = ", ".join(camera.id for camera in settings.cameras)
         raise ConfigError(f"--from: {source!r} is no folder of pictures and no camera; cameras are {ids}")
-    if open_switch(settings).is_on(found.id):
-        raise ConfigError(f"--from: the privacy switch of {found.id} is on; switch it off first")
+    if reasons := open_switch(settings).reasons(found.id):
+        raise ConfigError(f"--from: {found.id} may not look, asked for by {', '.join(reasons)}; end that first")
     return found

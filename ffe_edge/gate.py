@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from ffe_edge.clock import clock_is_synchronised
 from ffe_edge.config import Config
-from ffe_edge.privacy import PrivacySwitch
+from ffe_edge.privacy import PAUSE, PrivacySwitch
 from ffe_edge.schedule import Schedule
 from ffe_edge.types import Faces
 from ffe_edge.zones import Zones
 
-WhyNot = Literal["privacy", "hours", "clock"]
+WhyNot = Literal["privacy", "pause", "hours", "clock"]
 
 STALE_SECONDS: Final = 60.0
 """So long after privacy has ended, older frames may still come out of a buffer."""
@@ -76,16 +76,16 @@ class HomeGate:
         return self.why_not(camera_id, captured_at) is None
 
     def why_not(self, camera_id: str, captured_at: datetime) -> WhyNot | None:
-        """Why a frame may not be looked at; privacy is told before the hours.
+        """Why a frame may not be looked at; privacy is told before a pause, and that before the hours.
 
-        A frame that was taken while privacy was on is never looked at, however late it comes out of a buffer.
+        A frame that was taken in privacy or a pause is never looked at, however late it comes out of a buffer.
 
         Args:
             camera_id: of the settings.
             captured_at: when the frame was taken.
         """
         if self._is_private(camera_id, captured_at):
-            return "privacy"
+            return "pause" if self._switch.reasons(camera_id) == (PAUSE,) else "privacy"
         is_sure = self._clock_trust.is_synchronised()
         return self._schedules[camera_id].why_not(captured_at, clock_is_synchronised=is_sure)
 

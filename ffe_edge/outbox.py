@@ -129,6 +129,15 @@ class Outbox:
         """
         self._store.guarded(lambda: self._delivered.expire())  # noqa: PLW0108  # another one after damage
 
+    def holds(self, matches: Callable[[bytes], bool]) -> bool:
+        """Whether the payload of any entry matches, delivered or not.
+
+        Raises:
+            StoreError: they cannot be read.
+        """
+        tables = ("entry", "delivered")
+        return self._store.guarded(lambda: any(matching(self._database, table, matches) for table in tables))
+
     def forget(self, matches: Callable[[bytes], bool]) -> int:
         """Remove every entry whose payload matches, and its traces on the disk; undelivered ones are told as a gap.
 

@@ -34,6 +34,19 @@ def open_store(config: Config, *, create: bool = False) -> ResidentStore:
     return ResidentStore(path, create_key(key) if create and not path.exists() else read_key(key))
 
 
+def forget_stored(config: Config, resident_id: str) -> bool:
+    """Delete a resident where nobody is being recognised; whether there was one to delete.
+
+    Raises:
+        DataError: there is none of this id.
+        StoreError: key or store cannot be used.
+    """
+    if not store_path(config).exists():
+        return False
+    open_store(config).change(lambda residents: forgotten(residents, resident_id))
+    return True
+
+
 def open_switch(config: Config) -> PrivacySwitch:
     """The privacy switch as the settings want it, with what commands asked for before."""
     state = config.outbox.state_dir / PRIVACY_FILE
@@ -59,10 +72,8 @@ class People:
         self.ids = frozenset(resident.id for resident in residents)
         """Of everybody enrolled."""
         self._gallery = self._gallery_of(residents)
-        self._recognitions = {
-            camera.id: Recognition(self._gallery, config.residents, min_quality=config.events.min_quality)
-            for camera in config.cameras
-        }
+        self._min_quality = config.events.min_quality
+        self._recognitions: dict[str, Recognition] = {}
 
     @property
     def enrolled(self) -> int:
@@ -71,7 +82,13 @@ class People:
 
     def recognition(self, camera_id: str) -> Recognition:
         """Who is who before one camera."""
+        if camera_id not in self._recognitions:
+            self._recognitions[camera_id] = Recognition(self._gallery, self._settings, min_quality=self._min_quality)
         return self._recognitions[camera_id]
+
+    def leave(self, camera_id: str) -> None:
+        """The camera is gone."""
+        self._recognitions.pop(camera_id, None)
 
     def refresh(self) -> bool:
         """Take over what the command line has changed; True when it has. Cheap: one look at the file's time.

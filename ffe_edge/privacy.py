@@ -1,4 +1,4 @@
-"""The privacy switch: while any of its sources says on, nothing is looked at."""
+"""The privacy switch: while anything asks for privacy or a pause, nothing is looked at."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from ffe_edge.atomic_file import write_atomically
 from ffe_edge.config_people import PrivacySettings
 
 logger = logging.getLogger(__name__)
 
-VERSION: Final = 1
+VERSION: Final = 2
 COMMAND: Final = "command"
+PAUSE: Final = "pause"
 PRIVACY_FILE: Final = "privacy.json"
 """Name of the state in the state folder."""
 MAX_STATE_BYTES: Final = 65_536
@@ -84,9 +85,13 @@ def sources(settings: PrivacySettings) -> tuple[PrivacySource, ...]:
     return tuple(found)
 
 
+Why = Literal["command", "pause"]
+"""What a command asks for: privacy, or a pause. Neither is ended by the end of the other."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What commands have asked for."""
+    """What commands have asked for, of one kind."""
 
     everywhere: bool = False
     cameras: frozenset[str] = frozenset()
@@ -95,6 +100,22 @@ class _Asked:
         if camera_id is None:
             return _Asked(on, self.cameras if on else frozenset())
         return _Asked(self.everywhere, self.cameras | {camera_id} if on else self.cameras - {camera_id})
+
+    def holds(self, camera_id: str) -> bool:
+        return self.everywhere or camera_id in self.cameras
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What survives a restart: each is ended only by its own command."""
+
+    command: _Asked = _Asked()
+    pause: _Asked = _Asked()
+
+    def after(self, why: Why, camera_id: str | None, *, on: bool) -> _State:
+        if why == PAUSE:
+            return replace(self, pause=self.pause.after(camera_id, on=on))
+        return replace(self, command=self.command.after(camera_id, on=on))
 
 
 class PrivacySwitch:
@@ -127,21 +148,23 @@ class PrivacySwitch:
         return bool(self.reasons(camera_id))
 
     def reasons(self, camera_id: str) -> tuple[str, ...]:
-        """What asks for the camera's privacy now: ``command``, ``file``, ``gpio``."""
+        """What keeps the camera from looking now: ``command``, ``file`` and ``gpio`` by privacy, then ``pause``."""
         with self._lock:
-            asked = self._asked.everywhere or camera_id in self._asked.cameras
-            return (*((COMMAND,) if asked else ()), *self._on_site())
+            asked = (COMMAND,) if self._asked.command.holds(camera_id) else ()
+            paused = (PAUSE,) if self._asked.pause.holds(camera_id) else ()
+            return (*asked, *self._on_site(), *paused)
 
-    def set(self, *, on: bool, camera_id: str | None = None) -> None:
+    def set(self, *, on: bool, camera_id: str | None = None, why: Why = COMMAND) -> None:
         """Obey a command for one camera, or for all of them.
 
-        Off for all ends what was asked for single cameras too. Sources on site cannot be overruled.
+        Off for all ends what was asked for single cameras too, of the same kind: a pause and privacy do not end each
+        other. Sources on site cannot be overruled.
 
         Raises:
             StoreError: it would not survive a restart. On holds until then; off is not obeyed.
         """
         with self._lock:
-            asked = self._asked.after(camera_id, on=on)
+            asked = self._asked.after(why, camera_id, on=on)
             if on:
                 self._asked = asked
             self.changes += 1
@@ -156,26 +179,38 @@ class PrivacySwitch:
         return self._site
 
 
-def _write(path: Path, asked: _Asked) -> None:
-    values = {"version": VERSION, "everywhere": asked.everywhere, "cameras": sorted(asked.cameras)}
+def _write(path: Path, state: _State) -> None:
+    values = {"version": VERSION, COMMAND: _values(state.command), PAUSE: _values(state.pause)}
     write_atomically(path, json.dumps(values).encode())
 
 
-def _read(path: Path) -> _Asked:
+def _values(asked: _Asked) -> dict[str, Any]:
+    return {"everywhere": asked.everywhere, "cameras": sorted(asked.cameras)}
+
+
+def _read(path: Path) -> _State:
     """What was asked for before the restart; all the privacy there is where that cannot be read."""
     try:
         with path.open("rb") as file:
             return _parsed(json.loads(file.read(MAX_STATE_BYTES)))
     except FileNotFoundError:
-        return _Asked()
+        return _State()
     except (OSError, TypeError, ValueError, RecursionError):
         logger.warning("%s: cannot be read, so privacy is on everywhere until a command ends it", path)
-        return _Asked(everywhere=True)
+        return _State(command=_Asked(everywhere=True))
 
 
-def _parsed(values: Any) -> _Asked:
-    if not isinstance(values, dict) or values.get("version") != VERSION:
+def _parsed(values: Any) -> _State:
+    if isinstance(values, Mapping) and values.get("version") == 1:  # which knew no pause of its own
+        return _State(command=_parsed_asked(values))
+    if not isinstance(values, Mapping) or values.get("version") != VERSION:
         raise ValueError("no state of this version")
+    return _State(_parsed_asked(values.get(COMMAND)), _parsed_asked(values.get(PAUSE)))
+
+
+def _parsed_asked(values: Any) -> _Asked:
+    if not isinstance(values, Mapping):
+        raise TypeError("an entry is of the wrong type")
     everywhere, cameras = values.get("everywhere"), values.get("cameras")
     if not isinstance(everywhere, bool) or not isinstance(cameras, list):
         raise TypeError("an entry is of the wrong type")

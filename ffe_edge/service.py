@@ -20,7 +20,8 @@ from ffe_edge.service_house import House
 from ffe_edge.service_loop import Loop
 from ffe_edge.service_minutes import MinuteTeller
 from ffe_edge.service_parts import Parts, Prepared
-from ffe_edge.service_reload import difference, refuse_unserved
+from ffe_edge.service_people import Enrolled
+from ffe_edge.service_reload import difference
 from ffe_edge.service_telling import Telling
 from ffe_edge.service_view import View
 from ffe_edge.serving import Serving, event_context, identity
@@ -66,7 +67,6 @@ class Service:
         """
         if config.broker.url is None and on_event is None:
             raise ConfigError("events have nowhere to go: give --broker mqtt://host:1883, or --print to see them here")
-        refuse_unserved(config)
         self._config = config
         self._notifier = notifier or Notifier()
         self._reloading = threading.Lock()
@@ -77,7 +77,8 @@ class Service:
         parts = Parts.of(config, serving, self._tell_engine, self._house, self.stopwatch)
         minutes = MinuteTeller(self._store_summary)
         self._loop = Loop(parts, self._house, minutes, config.cameras, self._store, self._tell_camera, self.stopwatch)
-        obey = Obeying(self._house, lambda: self.telling, self.reload if load else None)
+        self._enrolled = Enrolled(config, parts.acquaintance, lambda: self.telling)
+        obey = Obeying(self._house, self._enrolled, lambda: self.telling, self.reload if load else None)
         self.telling = Telling(config, event_context(config, parts.serving.model), self._birth, obey, on_event)
         self.view = View(config, self._loop, self.telling, self._notifier, self.stopwatch)
 
@@ -117,7 +118,7 @@ class Service:
         """
         try:
             self._start()
-            self._loop.run(self._apply, on_progress)
+            self._loop.run(self._apply, self._enrolled.tend, on_progress)
             self._deliver()
             was_stopped = self._loop.stopping.is_set()
         finally:
@@ -179,6 +180,7 @@ class Service:
         self.view.stop()
         self._loop.close_cameras()
         self._loop.parts.serving.close()
+        self._enrolled.close()
         if left := self.telling.close(max(0.5, self._stop_at - time.monotonic())):
             logger.warning("%d events are not delivered yet; they are kept and sent at the next start", left)
 
@@ -196,6 +198,7 @@ class Service:
         before = self._loop.parts.serving
         self._house.use(prepared.config)
         self._loop.change(prepared)
+        self._enrolled.use(prepared.config, prepared.parts.acquaintance)
         if before is not self._loop.parts.serving:
             before.close()
             self._loop.parts.serving.start()

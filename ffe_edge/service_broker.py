@@ -1,4 +1,4 @@
-"""The connection to the broker as the settings want it: will, commands, Home Assistant."""
+"""The outbox and the connection to the broker as the settings want them: will, commands, Home Assistant."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ffe_edge import __version__
 from ffe_edge.commands import Commands, Handler
 from ffe_edge.config import Config
 from ffe_edge.homeassistant import HomeAssistant
+from ffe_edge.messages import Gap
 from ffe_edge.mqtt import Publisher
 from ffe_edge.mqtt_message import Incoming, Message
 from ffe_edge.outbox import Outbox
@@ -23,6 +24,23 @@ def home_assistant(config: Config) -> HomeAssistant:
         node_topic=config.node_topic,
         cameras=[camera.id for camera in config.cameras],
         version=__version__,
+    )
+
+
+def open_outbox(config: Config, render_gap: Callable[[int, Gap], bytes]) -> Outbox:
+    """Where events wait: on disk, or in memory where the settings name no broker.
+
+    Raises:
+        StoreError: the file cannot be used, or another process uses it.
+    """
+    settings = config.outbox
+    return Outbox(
+        settings.state_dir / f"{config.site}.{config.node}.sqlite" if config.broker.url else None,
+        max_bytes=settings.max_bytes,
+        gap_topic=f"{config.source_topic}/emotion",
+        render_gap=render_gap,
+        keep_seconds=settings.keep_seconds,
+        keep_bytes=settings.keep_bytes,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from typing import Final
 
 from ffe_edge.config import CameraSettings
 from ffe_edge.errors import SourceError
@@ -15,6 +16,8 @@ from ffe_edge.stopwatch import Stopwatch
 from ffe_edge.types import Frame
 
 logger = logging.getLogger(__name__)
+
+RETIRED: Final = "removed from the settings"
 
 Tell = Callable[[str, CameraState, str], None]
 """Told a camera's id, its new state and the reason."""
@@ -45,6 +48,7 @@ class Camera:
         self._source: tuple[CameraState, str] = ("starting", "opening")
         self._hidden: tuple[CameraState, str] | None = None
         self._told: tuple[CameraState, str] | None = None
+        self._retired = False
 
     @property
     def state(self) -> CameraState:
@@ -128,6 +132,12 @@ class Camera:
             self.is_finished = True
             self._source_is("offline", reason)
 
+    def retire(self) -> None:
+        """Release the source: the settings no longer have this camera."""
+        self._retired = True
+        self.close(RETIRED)
+        self._announce()
+
     def sign_of_life(self) -> SignOfLife | None:
         """Of its capture; None where there is nothing to capture."""
         return SignOfLife(f"capture of {self.id}", self.feed.alive_seconds) if self.feed else None
@@ -137,6 +147,8 @@ class Camera:
         self._announce()
 
     def _state(self) -> tuple[CameraState, str]:
+        if self._retired:
+            return "disabled", RETIRED
         if self.feed is None:
             return "disabled", "switched off in the settings"
         return self._hidden or self._source

@@ -7,37 +7,41 @@ from collections.abc import Callable
 
 from ffe_edge.commands import Answer, Command, Forget, Pause, Privacy, Reload, Replay, Resume
 from ffe_edge.service_house import House
+from ffe_edge.service_people import Enrolled
 from ffe_edge.service_telling import Telling
 
 
 class Obeying:
     """Does what a command asks for."""
 
-    def __init__(self, house: House, telling: Callable[[], Telling], reload: Callable[[], bool] | None) -> None:
+    def __init__(
+        self, house: House, enrolled: Enrolled, telling: Callable[[], Telling], reload: Callable[[], bool] | None
+    ) -> None:
         """Put together.
 
         Args:
             house: the privacy switch.
+            enrolled: the residents.
             telling: the outbox and the broker.
             reload: reads the settings again; None where there is no file.
         """
         self._house = house
+        self._enrolled = enrolled
         self._telling = telling
         self._reload = reload
 
     def __call__(self, command: Command) -> Answer:
         """Do it, or raise an ``FfeError`` whose words are the reason that is answered."""
         if isinstance(command, (Pause, Resume)):
-            self._house.set(on=isinstance(command, Pause), camera_id=command.camera)
-            return Answer(ok=True, reason="not looking" if isinstance(command, Pause) else "looking again")
+            self._house.set(on=isinstance(command, Pause), camera_id=command.camera, why="pause")
+            return Answer(ok=True, reason="paused" if isinstance(command, Pause) else "the pause is over")
         if isinstance(command, Privacy):
-            self._house.set(on=command.state == "on", camera_id=command.camera)
+            self._house.set(on=command.state == "on", camera_id=command.camera, why="command")
             return Answer(ok=True, reason=f"privacy {command.state}")
         if isinstance(command, Replay):
             return self._telling().replay(command.since_sequence)
         if isinstance(command, Forget):
-            count = self._telling().forget(command.resident)
-            return Answer(ok=True, reason="events that name the resident are removed", count=count)
+            return self._enrolled.forget(command.resident)
         return self._reloaded(command)
 
     def _reloaded(self, _command: Reload) -> Answer:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +15,18 @@ from ffe_edge.errors import ConfigError
 from ffe_edge.gate import HomeGate
 from ffe_edge.messages import CameraState
 from ffe_edge.people import open_switch
+from ffe_edge.privacy import PAUSE, Why
 from ffe_edge.types import Faces
 
 Hidden = tuple[CameraState, str]
 """What a camera that may not look is told as, and why."""
+
+DISABLED: Final = {
+    "pause": "paused by a command",
+    "hours": "outside the hours of the schedule",
+    "clock": "the clock is not set, so the hours are not known",
+}
+"""The reason that is told, by the gate's."""
 
 
 class House:
@@ -26,12 +36,14 @@ class House:
         self._config = config
         self._switch = open_switch(config)
         self._gate = HomeGate(config, self._switch)
+        self._mutex = threading.Lock()
 
     def use(self, config: Config) -> None:
         """Other settings hold from the next frame on."""
-        if config.privacy != self._config.privacy:
-            self._switch = open_switch(config)
-        self._config, self._gate = config, HomeGate(config, self._switch)
+        with self._mutex:
+            if config.privacy != self._config.privacy:
+                self._switch = open_switch(config)
+            self._config, self._gate = config, HomeGate(config, self._switch, before=self._gate)
 
     def allows(self, camera_id: str, captured_at: datetime) -> bool:
         """Whether a frame taken then may be looked at."""
@@ -45,18 +57,18 @@ class House:
         """Why the camera does not look now; None while it does."""
         why = self._gate.why_not(camera_id, datetime.now(timezone.utc))
         if why == "privacy":
-            return "privacy", f"asked for by {', '.join(self._switch.reasons(camera_id)) or 'the switch'}"
-        if why == "hours":
-            return "disabled", "outside the hours of the schedule"
-        return ("disabled", "the clock is not set, so the hours are not known") if why else None
+            asking = [reason for reason in self._switch.reasons(camera_id) if reason != PAUSE]
+            return "privacy", f"asked for by {', '.join(asking) or 'the switch'}"
+        return ("disabled", DISABLED[why]) if why else None
 
-    def set(self, *, on: bool, camera_id: str | None) -> None:
+    def set(self, *, on: bool, camera_id: str | None, why: Why) -> None:
         """Obey a command for one camera, or for all.
 
         Raises:
             ConfigError: there is no such camera.
             StoreError: it would not survive a restart.
         """
-        if camera_id is not None and camera_id not in [camera.id for camera in self._config.cameras]:
-            raise ConfigError("there is no camera of this id")
-        self._switch.set(on=on, camera_id=camera_id)
+        with self._mutex:
+            if camera_id is not None and camera_id not in [camera.id for camera in self._config.cameras]:
+                raise ConfigError("there is no camera of this id")
+            self._switch.set(on=on, camera_id=camera_id, why=why)

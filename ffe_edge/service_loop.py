@@ -92,14 +92,17 @@ class Loop:
             self._prepared = prepared or self._prepared
             self._news.notify_all()
 
-    def run(self, apply: Callable[[Prepared], None], on_progress: Callable[[], None] | None) -> None:
+    def run(
+        self, apply: Callable[[Prepared], None], tend: Callable[[], None], on_progress: Callable[[], None] | None
+    ) -> None:
         """Until every source has ended, or ``stopping`` is set; then everybody has left.
 
         Args:
             apply: takes over a reload; it uses ``change``.
+            tend: called about once a second, first before a camera is started.
             on_progress: called some five times a second while frames come.
         """
-        self._look_after_cameras()
+        self._look_after_cameras(tend)
         for camera in self.cameras:
             camera.start()
         told = 0.0
@@ -111,24 +114,36 @@ class Loop:
             if not self._work():
                 self._sleep()
             self._end_cameras()
-            self._look_after_cameras()
+            self._look_after_cameras(tend)
             if on_progress and time.monotonic() - told > REPORT_SECONDS:
                 told = time.monotonic()
                 on_progress()
         self._finish_all()
+        for camera in self.cameras:
+            self._minutes.finish(camera)
 
     def change(self, prepared: Prepared) -> None:
         """Take over cameras and parts of a reload. For ``apply``."""
         if prepared.parts is not self.parts:
             self._finish_all()
             self.parts = prepared.parts
+        coming = {camera.id for camera in prepared.cameras}
         for settings in prepared.difference.removed:
-            self._store(self.parts.lines.finish(settings.id))
-            self._minutes.forget(settings.id)
-            self._cameras.pop(settings.id).close("taken out of the settings, or changed there")
+            self._remove(settings.id, comes_back=settings.id in coming)
         for camera in prepared.cameras:
             self._cameras[camera.id] = camera
             camera.start()
+
+    def _remove(self, camera_id: str, *, comes_back: bool) -> None:
+        self._store(self.parts.lines.finish(camera_id))
+        camera = self._cameras.pop(camera_id)
+        self._minutes.finish(camera)
+        if self.parts.acquaintance is not None:
+            self.parts.acquaintance.leave(camera_id)
+        if comes_back:
+            camera.close("its settings have changed")
+        else:
+            camera.retire()
 
     def close_cameras(self) -> None:
         """Release all, side by side, since each may have to kill its reader. For any thread, more than once."""
@@ -161,20 +176,22 @@ class Loop:
     def _has_news(self) -> bool:
         return self.stopping.is_set() or self._prepared is not None or any(camera.has_news for camera in self.cameras)
 
-    def _look_after_cameras(self) -> None:
-        """Once a second: who may look, and whose minute is over."""
+    def _look_after_cameras(self, tend: Callable[[], None]) -> None:
+        """Once a second: who may look, who is known, and whose minute is over."""
         now = time.monotonic()
         if now - self._looked_seconds < IDLE_SECONDS:
             return
         self._looked_seconds = now
         for camera in self.cameras:
             camera.hide(self._house.hidden(camera.id))
+        tend()
         self._minutes.poll(self.cameras)
 
     def _end_cameras(self) -> None:
         for camera in self.cameras:
             if camera.has_ended:
                 self._store(self.parts.lines.finish(camera.id))
+                self._minutes.finish(camera)
                 camera.ended()
 
     def _is_over(self) -> bool:

@@ -40,9 +40,15 @@ class MinuteTeller:
             if camera.is_live:
                 self._poll(camera, self._of(camera, now), now)
 
-    def forget(self, camera_id: str) -> None:
-        """The camera is gone, and its unfinished minute with it."""
-        self._minutes.pop(camera_id, None)
+    def finish(self, camera: Camera) -> None:
+        """The camera has ended: its unfinished minute is told as far as it has come."""
+        minutes = self._minutes.pop(camera.id, None)
+        if minutes is None:
+            return
+        seconds = time.monotonic() if camera.is_live else minutes.last_frame_seconds
+        summary = minutes.close(seconds)
+        if summary.seconds > 0:
+            self._tell(camera.id, summary)
 
     def _of(self, camera: Camera, seconds: float) -> Minutes:
         if camera.id not in self._minutes:

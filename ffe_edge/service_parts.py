@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ffe_edge.acquaintance import Acquaintances
 from ffe_edge.classify import ExpressionClassifier
 from ffe_edge.config import Config
 from ffe_edge.faces import YuNet, load_detector
@@ -28,6 +29,8 @@ class Parts:
     serving: Serving
     detector: FaceDetector
     lines: Cameras
+    acquaintance: Acquaintances | None
+    """Who is known in the lines; None: nobody."""
     make_serving: MakeServing
     house: House
     stopwatch: Stopwatch
@@ -44,12 +47,13 @@ class Parts:
         """Load what the settings ask for.
 
         Raises:
-            FfeError: model or detector cannot be used.
+            FfeError: model, detector or the residents cannot be used.
         """
         serving = make_serving(config, on_engine)
         detector = load_detector(config.detector)
-        lines = _lines(config, serving, detector, house, stopwatch)
-        return cls(serving, detector, lines, make_serving, house, stopwatch)
+        known = _acquaintance(config, serving)
+        lines = _lines(config, serving, detector, known, house, stopwatch)
+        return cls(serving, detector, lines, known, make_serving, house, stopwatch)
 
     @property
     def detector_name(self) -> str:
@@ -59,21 +63,37 @@ class Parts:
     def changed(self, config: Config, sections: tuple[str, ...], on_engine: Callable[[], None]) -> Parts:
         """The parts of other settings, with new ones only where something differs; itself where nothing does.
 
+        New lines number people anew, so they get to know them anew: their acquaintance is to ``take_over`` this one.
+
         Raises:
-            FfeError: model or detector cannot be used.
+            FfeError: model, detector or the residents cannot be used.
         """
         has_new_model = "model" in sections or self.serving.is_outdated(config)
         if not has_new_model and not sections:
             return self
         detector = load_detector(config.detector) if "detector" in sections else self.detector
         serving = self.make_serving(config, on_engine) if has_new_model else self.serving
-        lines = _lines(config, serving, detector, self.house, self.stopwatch)
-        return Parts(serving, detector, lines, self.make_serving, self.house, self.stopwatch)
+        known = _acquaintance(config, serving)
+        lines = _lines(config, serving, detector, known, self.house, self.stopwatch)
+        return Parts(serving, detector, lines, known, self.make_serving, self.house, self.stopwatch)
 
 
-def _lines(config: Config, serving: Serving, detector: FaceDetector, house: House, stopwatch: Stopwatch) -> Cameras:
+def _acquaintance(config: Config, serving: Serving) -> Acquaintances | None:
+    return Acquaintances.from_config(config, serving.model.spec, serving.model.sha256)
+
+
+def _lines(
+    config: Config,
+    serving: Serving,
+    detector: FaceDetector,
+    acquaintance: Acquaintances | None,
+    house: House,
+    stopwatch: Stopwatch,
+) -> Cameras:
     spec = serving.model.spec
-    classifier = ExpressionClassifier(serving.runner, len(spec.labels), spec.size_px)
+    classifier = ExpressionClassifier(
+        serving.runner, len(spec.labels), spec.size_px, with_embeddings=config.residents.recognise
+    )
     return Cameras.from_config(
         config,
         spec.labels,
@@ -81,6 +101,7 @@ def _lines(config: Config, serving: Serving, detector: FaceDetector, house: Hous
         stopwatch.timed("classify", classifier.read),
         near=stopwatch.timed("detect_near", detector.near) if isinstance(detector, YuNet) else None,
         gate=house,
+        acquaintance=acquaintance,
     )
 
 

@@ -27,25 +27,12 @@ class Difference:
     """Shared sections that changed."""
 
 
-def refuse_unserved(config: Config) -> None:
-    """Refuse what a running daemon would not do, so that nobody relies on it.
-
-    Raises:
-        ConfigError: residents or baselines are asked for.
-    """
-    if config.residents.recognise or config.residents.policy != "everyone":
-        raise ConfigError("residents: `ffe-edge run` does not recognise residents yet; leave this section out")
-    if config.baseline.enabled:
-        raise ConfigError("baseline.enabled: `ffe-edge run` has no baselines yet; leave it out")
-
-
 def difference(old: Config, new: Config) -> Difference:
     """What changes from one to the other.
 
     Raises:
-        ConfigError: something that only a restart can change, or that is not served.
+        ConfigError: something that only a restart can change.
     """
-    refuse_unserved(new)
     fixed = [name for name in FIXED if getattr(old, name) != getattr(new, name)]
     if old.broker.root_topic != new.broker.root_topic:
         fixed.append("broker.root_topic")

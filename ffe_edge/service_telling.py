@@ -16,8 +16,9 @@ from ffe_edge.config import Config
 from ffe_edge.messages import CameraState, Gap, Health, Summary
 from ffe_edge.mqtt import Publisher
 from ffe_edge.mqtt_message import Incoming, Message
-from ffe_edge.outbox import Outbox
-from ffe_edge.service_broker import home_assistant, make_publisher
+from ffe_edge.outbox_entries import Entry
+from ffe_edge.service_broker import home_assistant, make_publisher, open_outbox
+from ffe_edge.service_names import Names
 from ffe_edge.types import EmotionEvent
 from ffe_edge.wire import (
     EventContext,
@@ -27,7 +28,6 @@ from ffe_edge.wire import (
     encode_health,
     encode_status,
     encode_summary,
-    resident_of,
     uuid7,
 )
 
@@ -69,7 +69,8 @@ class Telling:
         self._retained: dict[str, bytes] = {}
         self._mutex = threading.Lock()
         self._is_started = False
-        self._outbox = self._open_outbox()
+        self._outbox = open_outbox(config, self._render_gap)
+        self._names = Names(self._outbox)
         self._publisher = self._make_publisher(config)
 
     @property
@@ -100,14 +101,20 @@ class Telling:
             self._publisher.start()
 
     def event(self, camera_id: str, event: EmotionEvent) -> None:
-        """Store an event; when this returns, the disk has it."""
+        """Store an event; when this returns, the disk has it. Nobody who was forgotten is named in it."""
         topic = self._config.camera_topic(camera_id)
         context = replace(self.context, source=topic)
         event_id = _event_id()
-        entry = self._outbox.append(
-            f"{topic}/emotion",
-            lambda sequence: encode_event(event, context, sequence=sequence, event_id=event_id),
-        )
+
+        def append(told: EmotionEvent) -> Entry:
+            return self._outbox.append(
+                f"{topic}/emotion",
+                lambda sequence: encode_event(told, context, sequence=sequence, event_id=event_id),
+            )
+
+        known_only = self._config.residents.policy == "enrolled_only"
+        if (entry := self._names.store(event, append, known_only=known_only)) is None:
+            return
         self.events += 1
         if self._on_event:
             self._on_event(entry.payload)
@@ -149,13 +156,21 @@ class Telling:
             missing=found.missing,
         )
 
+    def name_only(self, enrolled: frozenset[str] | None) -> None:
+        """Nobody else may be named from now on, and events that do are removed; None: nobody is recognised.
+
+        Raises:
+            StoreError: the outbox cannot be used.
+        """
+        self._names.only(enrolled)
+
     def forget(self, resident: str) -> int:
         """Remove every event that names a resident; returns how many.
 
         Raises:
             StoreError: the outbox cannot be used.
         """
-        return self._outbox.forget(lambda payload: resident_of(payload) == resident)
+        return self._names.forget(resident)
 
     def camera(self, camera_id: str, state: CameraState, reason: str) -> None:
         """A camera's state has changed."""
@@ -215,18 +230,6 @@ class Telling:
             self._retained[topic] = payload
             if self._publisher:
                 self._publisher.publish_retained(topic, payload)
-
-    def _open_outbox(self) -> Outbox:
-        config = self._config
-        path = config.outbox.state_dir / f"{config.site}.{config.node}.sqlite" if config.broker.url else None
-        return Outbox(
-            path,
-            max_bytes=config.outbox.max_bytes,
-            gap_topic=f"{config.source_topic}/emotion",
-            render_gap=self._render_gap,
-            keep_seconds=config.outbox.keep_seconds,
-            keep_bytes=config.outbox.keep_bytes,
-        )
 
     def _render_gap(self, sequence: int, gap: Gap) -> bytes:
         now = datetime.now(timezone.utc)

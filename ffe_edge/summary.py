@@ -44,6 +44,11 @@ class Minutes:
         self._counted_until = seconds
         self._present: dict[int, str] = {}
 
+    @property
+    def last_frame_seconds(self) -> float:
+        """Clock of the last frame; of the first minute's begin where there was none."""
+        return self._last_frame_seconds
+
     def frame(self, seconds: float) -> None:
         """A frame was looked at."""
         if seconds - self._last_frame_seconds > MAX_FRAME_GAP_SECONDS:

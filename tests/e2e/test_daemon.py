@@ -185,7 +185,7 @@ def test_commands_pause_resume_replay_and_reload(tmp_path: Path) -> None:
             topic = f"{NODE}/camera/hall/emotion"
             assert wait_for(lambda: len(subscriber.payloads(topic)) > 0, 20)
             assert asked(subscriber, "pause", {"camera": "hall"})["ok"]
-            assert wait_for(lambda: state(subscriber, "hall") == "privacy", 5)
+            assert wait_for(lambda: state(subscriber, "hall") == "disabled", 5)
             assert json.loads(subscriber.last(topic))["data"]["change"] == "end"
             assert "no camera" in asked(subscriber, "pause", {"camera": "attic"})["reason"]
             assert asked(subscriber, "resume", {})["ok"]

@@ -100,7 +100,7 @@ def test_what_is_no_folder_and_no_camera_is_refused(config: Path) -> None:
 
 def test_a_camera_whose_privacy_switch_is_on_enrols_nobody(config: Path) -> None:
     open_switch(load_config(config)).set(on=True, camera_id="lounge")
-    assert "privacy switch of lounge is on" in str(add(config, "lounge", error=ConfigError).exception)
+    assert "lounge may not look, asked for by command" in str(add(config, "lounge", error=ConfigError).exception)
 
 
 def test_after_another_model_came_the_list_says_to_enrol_again(config: Path, photos: Path) -> None:

@@ -68,6 +68,17 @@ def test_privacy_is_told_before_the_hours(tmp_path: Path) -> None:
     assert home.gate.why_not("lounge", night) == "privacy"
 
 
+def test_a_pause_is_told_after_privacy_and_before_the_hours(tmp_path: Path) -> None:
+    home = Home(tmp_path, {"schedule": DAYTIME})
+    night = NOON + timedelta(hours=12)
+    home.switch.set(on=True, why="pause")
+    assert home.gate.why_not("lounge", night) == "pause"
+    home.switch.set(on=True)
+    assert home.gate.why_not("lounge", night) == "privacy"
+    home.switch.set(on=False)
+    assert home.gate.why_not("lounge", night) == "pause"
+
+
 def test_a_frame_taken_in_privacy_is_not_looked_at_afterwards(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.switch.set(on=True)

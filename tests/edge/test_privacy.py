@@ -66,6 +66,24 @@ def test_a_command_survives_a_restart(tmp_path: Path) -> None:
     assert (tmp_path / "privacy.json").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_pause_and_privacy_do_not_end_each_other(tmp_path: Path) -> None:
+    privacy = switch(tmp_path)
+    privacy.set(on=True)
+    privacy.set(on=True, camera_id="lounge", why="pause")
+    assert privacy.reasons("lounge") == ("command", "pause")
+    privacy.set(on=False, why="pause")
+    assert (privacy.reasons("lounge"), privacy.reasons("hall")) == (("command",), ("command",))
+    privacy.set(on=True, why="pause")
+    privacy.set(on=False)
+    assert switch(tmp_path).reasons("lounge") == ("pause",)
+
+
+def test_the_state_of_an_older_version_is_privacy_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "privacy.json").write_text('{"version": 1, "everywhere": false, "cameras": ["lounge"]}')
+    privacy = switch(tmp_path)
+    assert (privacy.reasons("lounge"), privacy.reasons("hall")) == (("command",), ())
+
+
 def test_a_source_on_site_cannot_be_overruled_by_a_command(tmp_path: Path) -> None:
     lever = Lever()
     lever.on = True
@@ -94,7 +112,9 @@ def test_sources_are_looked_at_once_a_second_at_most(tmp_path: Path) -> None:
         pytest.param(b"", id="empty"),
         pytest.param(b"\xff\xfe", id="no-text"),
         pytest.param(b"[]", id="a-list"),
-        pytest.param(b'{"version": 2, "everywhere": false, "cameras": []}', id="of-another-version"),
+        pytest.param(b'{"version": 3, "everywhere": false, "cameras": []}', id="of-another-version"),
+        pytest.param(b'{"version": 2, "command": {"everywhere": false, "cameras": []}}', id="without-the-pause"),
+        pytest.param(b'{"version": 2, "command": [], "pause": {"everywhere": false, "cameras": []}}', id="half-a-list"),
         pytest.param(b'{"version": 1, "everywhere": 0, "cameras": []}', id="a-number"),
         pytest.param(b'{"version": 1, "everywhere": false, "cameras": [1]}', id="a-camera-that-is-none"),
         pytest.param(b'{"version": 1, "everywhere": false}', id="half"),
