@@ -57,7 +57,7 @@ class Soak:
     """The daemon and what it needs, all running."""
 
     def __init__(self, folder: Path, options: argparse.Namespace, stack: ExitStack) -> None:
-        self.camera = stack.enter_context(RtspServer(recording=recording(options.out)))
+        self.camera = stack.enter_context(RtspServer(pictures=recording(options.out)))
         self.broker = stack.enter_context(Mosquitto(folder))
         self.subscriber = stack.enter_context(Subscriber(self.broker, "ffe/v1/#"))
         self._folder = folder

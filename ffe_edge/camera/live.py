@@ -87,11 +87,15 @@ class LiveSource:
 
     def _session(self) -> Generator[Frame, None, str]:
         """Frames of one reader process; returns why there are no more."""
+        self._leave_old_frames()
         reader = self._start_reader()
         seen = time.monotonic() + START_SECONDS
         while reader is not None and not self._closing.is_set:
             self.alive_seconds = time.monotonic()
             reader.listen()
+            if reader.has_new_size:
+                self._stop_reader()
+                return "its pictures have another size now"
             if (stamped := self._memory.slot.read(self._taken)) is not None:
                 seen = stamped.seconds
                 self._tell("online", "frames arrive")
@@ -104,6 +108,12 @@ class LiveSource:
             elif self._woken():
                 seen = max(seen, time.monotonic())
         return "closed"
+
+    def _leave_old_frames(self) -> None:
+        """What the last reader wrote and nobody took is of no use: it would tell a camera that is lost as online."""
+        latest = self._memory.slot.latest()
+        self.dropped += latest - self._taken
+        self._taken = latest
 
     def _is_given_up(self, silent_seconds: float) -> bool:
         """Whether a reader has been silent for too long; for half of that the camera counts as stalled."""

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Final, Literal
 
 FFMPEG_LEVEL: Final = "OPENCV_FFMPEG_LOGLEVEL"
-"""How much FFmpeg says inside OpenCV. A reader is not told: what it says is the cause of a camera's loss."""
+"""How much FFmpeg says inside OpenCV. In a reader much: it is the cause of a camera's loss."""
 OrderKind = Literal["network", "v4l2", "pipeline"]
 
 

@@ -21,21 +21,30 @@ VOICE: Final = "reader: "
 """Begins the reader's own last line, among those of FFmpeg and GStreamer."""
 _MAX_TEXT: Final = 8192
 _PREFIX: Final = re.compile(r"^\[[^\]]*\]\s*")
-_CHATTER: Final = re.compile(r"^(\[ *(WARN|INFO|ERROR|DEBUG):|Additional debug info|\.\./|$)")
+_CHATTER: Final = re.compile(
+    r"^(\[ *(WARN|INFO|ERROR|DEBUG):|\[OPENCV:FFMPEG:(?!0?8\]|16\])|[a-z]=|Additional debug info|\.\./|$)"
+)
+"""What is no cause: OpenCV's own lines, FFmpeg's below its errors, a stream's description (SDP)."""
+_FFMPEG_VERBOSE: Final = "40"
+_SIZE: Final = re.compile(r"Reinit context to (\d+x\d+),")
+"""FFmpeg's H.264 decoder, at its first picture and at each change of size."""
 
 
 class ReaderProcess:
-    """One child. It writes frames into the memory of its order and the cause of its end on stderr."""
+    """One child. It writes frames into the memory of its order, and what it and FFmpeg have to say into a pipe."""
 
     def __init__(self, order: ReaderOrder) -> None:
         self._errors, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         weakref.finalize(self, os.close, self._errors)
         self._text = ""
+        self._size = ""
+        self.has_new_size = False
+        """Whether the camera's pictures have changed their size, which OpenCV hides: it stretches them to the first."""
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "ffe_edge.camera.reader"],
                 stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
+                stdout=writer,
                 stderr=writer,  # non-blocking: a decoder that complains for days must not come to a halt
                 pass_fds=(order.memory_fd, order.wake_fd),
                 cwd="/",
@@ -61,6 +70,9 @@ class ReaderProcess:
         try:
             while said := os.read(self._errors, 65536):
                 self._text = (self._text + said.decode(errors="replace"))[-_MAX_TEXT:]
+                for size in _SIZE.findall(self._text):
+                    self._size = self._size or size
+                    self.has_new_size |= size != self._size
         except BlockingIOError:
             return
 
@@ -102,8 +114,11 @@ class ReaderProcess:
 
 def _environment() -> dict[str, str]:
     """Ours, with our modules to be found and FFmpeg free to speak."""
-    ours = {name: value for name, value in os.environ.items() if name != FFMPEG_LEVEL}
-    return {**ours, "PYTHONPATH": os.pathsep.join(filter(None, map(os.path.abspath, sys.path)))}
+    return {
+        **os.environ,
+        FFMPEG_LEVEL: _FFMPEG_VERBOSE,
+        "PYTHONPATH": os.pathsep.join(filter(None, map(os.path.abspath, sys.path))),
+    }
 
 
 def cause_of(text: str) -> str:

@@ -32,6 +32,8 @@ PIPE_BYTES: Final = 2**20
 END_SECONDS: Final = 0.25
 DECODER_THREADS: Final = 2
 _PR_SET_PDEATHSIG: Final = 1
+_IOLBF: Final = 1
+"""Of setvbuf(3): a buffer is written at the end of each line."""
 _LIBC: Final = ctypes.CDLL(None)
 
 
@@ -42,6 +44,7 @@ def main() -> int:
     if os.getppid() != order.parent_pid:
         return 0
     signal.signal(signal.SIGTERM, _leave)
+    speak_by_lines()
     slot = FrameSlot(order.memory_fd)
     try:
         for image in images(order):
@@ -120,6 +123,11 @@ def pipeline_images(order: ReaderOrder) -> Iterator[ImageArray]:
 def die_with_parent() -> None:
     """Ask the kernel to kill this process when the one that started it dies."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+
+
+def speak_by_lines() -> None:
+    """Have the C library, through which OpenCV prints what FFmpeg says, write each line to the pipe at once."""
+    _LIBC.setvbuf(ctypes.c_void_p.in_dll(_LIBC, "stdout"), None, _IOLBF, ctypes.c_size_t(0))
 
 
 def _device_parameters(order: ReaderOrder) -> list[int]:

@@ -47,7 +47,7 @@ class FrameSlot:
 
     def write(self, image: ImageArray, seconds: float, utc_seconds: float) -> None:
         """Put a frame where the reading side finds it."""
-        number = self._latest() + 1
+        number = self.latest() + 1
         start = _slot_start(number)
         height, width = image.shape[:2]
         _STAMP.pack_into(self._memory, start, 0, seconds, utc_seconds, height, width)
@@ -58,7 +58,7 @@ class FrameSlot:
 
     def read(self, after: int) -> Stamped | None:
         """The latest frame, None when its number is not above ``after``."""
-        while (number := self._latest()) > after:
+        while (number := self.latest()) > after:
             start = _slot_start(number)
             stamp, seconds, utc_seconds, height, width = _STAMP.unpack_from(self._memory, start)
             if stamp != number:
@@ -69,7 +69,8 @@ class FrameSlot:
                 return Stamped(number, image, seconds, datetime.fromtimestamp(utc_seconds, timezone.utc))
         return None
 
-    def _latest(self) -> int:
+    def latest(self) -> int:
+        """Number of the last frame that was written, 0 before the first."""
         return int(_LATEST.unpack_from(self._memory, 0)[0])
 
 

@@ -27,8 +27,12 @@ TEST_PICTURE = (
     "videotestsrc is-live=true pattern=ball ! capsfilter name=size caps=video/x-raw,width={},height={},framerate=30/1 "
     f"! {ENCODER} ! {PAYLOAD}"
 )
+PICTURES = (
+    "appsrc name=pictures is-live=true format=time caps=image/jpeg,framerate={}/1 ! jpegdec ! videoconvert "
+    f"! videoscale ! capsfilter name=size caps=video/x-raw,width={{}},height={{}} ! {ENCODER} ! {PAYLOAD}"
+)
 ACCESS_UNITS = "video/x-h264,stream-format=byte-stream,alignment=au"
-RECORDING = f"appsrc name=recording is-live=true format=time caps={ACCESS_UNITS} ! h264parse ! {PAYLOAD}"
+RECORDING = f"appsrc name=pictures is-live=true format=time caps={ACCESS_UNITS} ! h264parse ! {PAYLOAD}"
 
 
 @lru_cache
@@ -78,16 +82,24 @@ class RtspServer:
         port: int | None = None,
         credentials: str = "",
         size_px: tuple[int, int] = (320, 240),
-        recording: Path | None = None,
+        pictures: Path | None = None,
     ) -> None:
+        """Prepare.
+
+        Args:
+            port: None takes a free one.
+            credentials: ``user:password``, where they are asked for.
+            size_px: of the pictures; a recording has its own.
+            pictures: folder with JPEG files or with a recording, which are repeated at the rate in its file ``fps``.
+        """
         self.port = port or free_port()
         self.url = f"rtsp://{credentials + '@' if credentials else ''}127.0.0.1:{self.port}/test"
         self._credentials = credentials
-        self._launch = RECORDING if recording else TEST_PICTURE.format(*size_px)
-        self._recording = str(recording or "")
+        self._launch = launch(pictures, size_px)
+        self._pictures = str(pictures or "")
 
     def __enter__(self) -> RtspServer:
-        words = [str(self.port), self._credentials, self._launch, self._recording]
+        words = [str(self.port), self._credentials, self._launch, self._pictures]
         command = [str(SYSTEM_PYTHON), __file__, *words]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
@@ -119,11 +131,20 @@ class RtspServer:
     def resize(self, width_px: int, height_px: int) -> None:
         """Change the test picture's size while it plays, as a camera whose settings are changed."""
         assert self._process.stdin is not None
-        self._process.stdin.write(f"video/x-raw,width={width_px},height={height_px},framerate=30/1\n".encode())
+        self._process.stdin.write(f"video/x-raw,width={width_px},height={height_px}\n".encode())
         self._process.stdin.flush()
 
 
-def serve(port: str, credentials: str, launch: str, recording: str) -> None:
+def launch(pictures: Path | None, size_px: tuple[int, int]) -> str:
+    """The pipeline that makes the pictures."""
+    if pictures is None:
+        return TEST_PICTURE.format(*size_px)
+    if any(pictures.glob("*.h264")):
+        return RECORDING
+    return PICTURES.format((pictures / "fps").read_text(), *size_px)
+
+
+def serve(port: str, credentials: str, elements: str, pictures: str) -> None:
     """Run by Debian's python3, which has GStreamer's bindings."""
     import gi
 
@@ -134,7 +155,7 @@ def serve(port: str, credentials: str, launch: str, recording: str) -> None:
     Gst.init(None)
     server = GstRtspServer.RTSPServer(address="127.0.0.1", service=port)
     factory = GstRtspServer.RTSPMediaFactory(shared=True)
-    factory.set_launch(f"( {launch} )")
+    factory.set_launch(f"( {elements} )")
     if credentials:
         user, _, password = credentials.partition(":")
         auth = GstRtspServer.RTSPAuth()
@@ -146,9 +167,9 @@ def serve(port: str, credentials: str, launch: str, recording: str) -> None:
         permissions = GstRtspServer.RTSPPermissions()
         permissions.add_role_from_structure(role)
         factory.set_permissions(permissions)
-    playing: list[Any] = []
-    factory.connect("media-configure", lambda _, media: configured(Gst, media.get_element(), playing, recording))
-    GLib.io_add_watch(sys.stdin, GLib.PRIORITY_DEFAULT, GLib.IO_IN, lambda *_: resized(Gst, playing))
+    playing = Playing(Gst, pictures)
+    factory.connect("media-configure", lambda _, media: playing.begin(media.get_element()))
+    GLib.io_add_watch(sys.stdin, GLib.PRIORITY_DEFAULT, GLib.IO_IN, lambda *_: playing.resize(sys.stdin.readline()))
     server.get_mount_points().add_factory("/test", factory)
     server.attach(None)
     sys.stdout.write("ready\n")
@@ -156,30 +177,42 @@ def serve(port: str, credentials: str, launch: str, recording: str) -> None:
     GLib.MainLoop().run()
 
 
-def configured(gst: Any, element: Any, playing: list[Any], recording: str) -> None:
-    """A first client has come: its pictures begin."""
-    playing[:] = [element]
-    if not recording:
-        return
-    units = itertools.cycle([path.read_bytes() for path in sorted(Path(recording).glob("*.h264"))])
-    rate = int((Path(recording) / "fps").read_text())
-    numbers = itertools.count()
+@final
+class Playing:
+    """The server's pictures: they begin when a first client comes and end when the last has gone."""
 
-    def push(source: Any, _length: int) -> None:
-        buffer = gst.Buffer.new_wrapped(next(units))
-        buffer.pts = buffer.dts = next(numbers) * gst.SECOND // rate
-        buffer.duration = gst.SECOND // rate
-        source.emit("push-buffer", buffer)
+    def __init__(self, gst: Any, pictures: str) -> None:
+        self._gst = gst
+        self._pictures = pictures
+        self._element: Any = None
+        self._caps = ""
 
-    element.get_by_name("recording").connect("need-data", push)
+    def begin(self, element: Any) -> None:
+        self._element = element
+        self.resize(self._caps)
+        if self._pictures:
+            self._repeat(element.get_by_name("pictures"))
 
+    def resize(self, caps: str) -> bool:
+        """Obey `RtspServer.resize`, for those who come later, too."""
+        self._caps = caps.strip()
+        if self._caps and self._element:
+            self._element.get_by_name("size").set_property("caps", self._gst.Caps.from_string(self._caps))
+        return bool(self._caps)
 
-def resized(gst: Any, playing: list[Any]) -> bool:
-    """Obey `RtspServer.resize`."""
-    caps = sys.stdin.readline().strip()
-    if caps and playing:
-        playing[0].get_by_name("size").set_property("caps", gst.Caps.from_string(caps))
-    return bool(caps)
+    def _repeat(self, source: Any) -> None:
+        folder = Path(self._pictures)
+        units = itertools.cycle([path.read_bytes() for path in sorted(folder.glob("*.[hj]*"))])
+        period = self._gst.SECOND // int((folder / "fps").read_text())
+        numbers = itertools.count()
+
+        def push(_source: Any, _length: int) -> None:
+            buffer = self._gst.Buffer.new_wrapped(next(units))
+            buffer.pts = buffer.dts = next(numbers) * period
+            buffer.duration = period
+            source.emit("push-buffer", buffer)
+
+        source.connect("need-data", push)
 
 
 if __name__ == "__main__":

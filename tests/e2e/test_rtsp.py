@@ -150,3 +150,15 @@ def test_a_refusal_is_told_without_the_password(server: RtspServer, change: tupl
     assert reason in told
     assert "wr0ng" not in told
     assert "s3cret" not in told
+
+
+def test_a_change_of_size_is_followed() -> None:
+    with RtspServer(size_px=(640, 360)) as server:
+        states: list[tuple[str, str]] = []
+        source = open_source(CameraSettings(source=server.url), lambda *state: states.append(state))
+        frames = iter(source)
+        assert next(frames).image.shape == (360, 640, 3)
+        server.resize(320, 240)
+        assert any(frame.image.shape == (240, 320, 3) for frame in islice(frames, 100))
+        source.close()
+    assert ("offline", "its pictures have another size now") in states

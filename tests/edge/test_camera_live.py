@@ -79,6 +79,16 @@ def test_a_reader_that_cannot_open_tells_the_cause_without_secrets() -> None:
     assert cause_of("") == ""
 
 
+def test_what_ffmpeg_says_below_its_errors_is_no_cause() -> None:
+    text = (
+        "[OPENCV:FFMPEG:40] SDP:\nv=0\na=control:*\n\n"
+        "[OPENCV:FFMPEG:16] method DESCRIBE failed: 404 Not Found\n"
+        "[OPENCV:FFMPEG:24] max delay reached. need to consume packet\n"
+        "[OPENCV:FFMPEG:40] setting jitter buffer size to 0\n"
+    )
+    assert cause_of(text) == "method DESCRIBE failed: 404 Not Found"
+
+
 def test_a_closed_camera_gives_no_frame() -> None:
     source = LiveSource("camera", ReaderOrder("network", 2.0, address="rtsp://127.0.0.1:9/x"))
     source.close()
