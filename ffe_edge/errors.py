@@ -6,7 +6,7 @@ FfeError
 ├── DetectorError   the face detector cannot be loaded or run
 ├── ModelError      a model file, its spec or its runtime cannot be used
 ├── DataError       a data set or a manifest cannot be used
-├── StoreError      the outbox on disk cannot be used
+├── StoreError      the outbox on disk, or the dashboard's database, cannot be used
 ├── BrokerError     the MQTT broker refuses us or cannot be used
 └── RequestError    what somebody asks of the dashboard is not done
 
@@ -42,7 +42,7 @@ class DataError(FfeError):
 
 
 class StoreError(FfeError):
-    """The outbox on disk cannot be used."""
+    """The outbox on disk, or the dashboard's database, cannot be used."""
 
 
 class BrokerError(FfeError):

@@ -42,6 +42,7 @@ apt_install() {
 
 has_broker() { command -v mosquitto && command -v mosquitto_pub; }
 has_browser() { command -v chromedriver && { command -v chromium || command -v google-chrome; }; }
+has_postgresql() { compgen -G '/usr/lib/postgresql/*/bin/initdb'; }
 has_font() { [ -n "$(fc-list :lang=ja)" ] || compgen -G '/usr/share/fonts/*/*/*CJK*'; }
 has_rtsp() {
     local element
@@ -65,6 +66,7 @@ need() {
 packages() {
     PATH=$PATH:/usr/sbin:/sbin
     need "the MQTT broker mosquitto" "tests against a real broker" has_broker mosquitto mosquitto-clients
+    need "PostgreSQL" "tests of the dashboard's store" has_postgresql postgresql
     need "Chromium and its driver" "tests of the dashboard in a browser" has_browser chromium chromium-driver
     need "a Japanese font" "tests of what the dashboard shows" has_font fonts-noto-cjk
     need "GStreamer's RTSP server" "tests with a network camera" has_rtsp gir1.2-gst-rtsp-server-1.0 python3-gi \

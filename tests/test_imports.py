@@ -27,6 +27,9 @@ HEAVY = TORCH | {
     "amqtt",
     "starlette",
     "uvicorn",
+    "sqlalchemy",
+    "alembic",
+    "psycopg",
 }
 
 # What everything in ffe_edge may use, then the steps of the product's sentence. A step's files share its first word.
