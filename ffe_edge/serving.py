@@ -91,7 +91,11 @@ class Serving:
         Raises:
             ModelError: it cannot be used.
         """
-        return self._digest is not None and open_source(config.model.path).file.sha256 != self._digest
+        if self._digest is None:
+            return False
+        digest = open_source(config.model.path).file.sha256
+        give_back()  # the file's bytes
+        return digest != self._digest
 
     @property
     def model(self) -> Model:
