@@ -96,6 +96,16 @@ def test_several_files_give_each_the_events_that_it_gives_alone(clip: Path) -> N
     assert together == dict.fromkeys(("hall", "lounge", "porch"), alone["hall"])
 
 
+def test_a_baseline_changes_nothing_before_enough_of_the_rest_was_seen(clip: Path) -> None:
+    told = []
+    for enabled in (False, True):
+        running = Running(settings({"id": "hall", "source": str(clip)}, baseline={"enabled": enabled}))
+        running.service.run()
+        told.append(by_camera(running.events))
+    assert told[0]["hall"]
+    assert told[0] == told[1]
+
+
 def test_a_camera_that_fails_does_not_disturb_the_others(clip: Path, tmp_path: Path) -> None:
     images = tmp_path / "images"
     images.mkdir()
@@ -160,6 +170,9 @@ def wrong() -> Config:
         pytest.param(wrong, "camera.fps", id="settings"),
         pytest.param(lambda: settings(demo("hall"), site="kiso"), "restart", id="site"),
         pytest.param(lambda: settings(demo("hall"), model={"path": "gone.onnx"}), "gone.onnx", id="model"),
+        pytest.param(
+            lambda: settings(demo("hall"), residents={"recognise": True}), "tell people apart", id="residents"
+        ),
         pytest.param(lambda: settings(demo("hall"), {"id": "b", "source": "gone.mp4"}), "gone.mp4", id="file"),
         pytest.param(lambda: settings(demo("hall"), detector={"path": "gone.onnx"}), "gone.onnx", id="detector"),
     ],
