@@ -17,6 +17,7 @@ import numpy as np
 
 from ffe_edge import __version__
 from ffe_edge.messages import CameraState
+from ffe_edge.mqtt_news import BrokerState
 from ffe_edge.service_camera import Camera
 from ffe_edge.service_health import memory_bytes
 from ffe_edge.stopwatch import Stopwatch
@@ -44,7 +45,7 @@ class Totals:
     events: int
     pending: int
     gaps: int
-    is_connected: bool
+    broker_state: str
     reloads: int
     failed_reloads: int
     is_alive: bool
@@ -61,13 +62,15 @@ def render(metrics: Iterable[Metric]) -> str:
 
 def of_node(totals: Totals) -> list[Metric]:
     """Figures of the node and its process."""
+    states = [({"state": state}, state == totals.broker_state) for state in (*get_args(BrokerState), "none")]
     return [
         _one("ffe_build_info", "gauge", "Version of ffe-edge.", 1, {"version": __version__}),
         _one("ffe_alive", "gauge", "1 while capture, inference and publishing make progress.", totals.is_alive),
         _one("ffe_events_total", "counter", "Events stored since the start.", totals.events),
         _one("ffe_outbox_entries", "gauge", "Events that the broker does not have yet.", totals.pending),
         _one("ffe_gaps_total", "counter", "Gaps told since the start.", totals.gaps),
-        _one("ffe_broker_connected", "gauge", "1 while the broker is connected.", totals.is_connected),
+        _one("ffe_broker_connected", "gauge", "1 while the broker is connected.", totals.broker_state == "connected"),
+        Metric("ffe_broker_state", "gauge", "1 for how things stand with the broker.", tuple(states)),
         _one("ffe_reloads_total", "counter", "Reloads that took effect.", totals.reloads),
         _one("ffe_failed_reloads_total", "counter", "Reloads that were refused.", totals.failed_reloads),
         _one("process_resident_memory_bytes", "gauge", "Memory of this process in RAM.", memory_bytes()),

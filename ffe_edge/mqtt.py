@@ -12,7 +12,7 @@ from functools import partial
 from paho.mqtt.client import topic_matches_sub
 
 from ffe_edge.config import BrokerSettings
-from ffe_edge.errors import StoreError
+from ffe_edge.errors import BrokerError, StoreError
 from ffe_edge.mqtt_delivery import Backoff, Delivery
 from ffe_edge.mqtt_endpoint import Endpoint
 from ffe_edge.mqtt_message import Incoming, Message, Outgoing
@@ -63,11 +63,11 @@ class Publisher:
         Raises:
             BrokerError: no broker is set, or the password or a certificate cannot be read.
         """
-        self._endpoint = Endpoint.from_settings(settings, client_id)
+        self._endpoint = partial(Endpoint.from_settings, settings, client_id)
         self._status_topic = f"{node_topic}/status"
         self._birth = birth
         self._will = Message(self._status_topic, will)
-        self._news = News(self._endpoint)
+        self._news = News(self._endpoint())
         self._backoff = Backoff(settings.backoff_max_seconds)
         self._outbox = outbox
         self._delivery = Delivery(outbox, window, Backoff(settings.backoff_max_seconds))
@@ -153,12 +153,11 @@ class Publisher:
     def _run(self) -> None:
         try:
             while True:
-                state, reason = self._serve()
-                self._state = state
+                self._state, trouble = self._serve()
                 if self._stopping.is_set():
                     return
                 delay = self._backoff.next_seconds()
-                self._news.failed(state, reason, delay)
+                self._news.failed(trouble, delay)
                 if self._rested(delay):
                     return
         finally:
@@ -173,23 +172,34 @@ class Publisher:
         return self._stopping.is_set()
 
     def _serve(self) -> tuple[BrokerState, str]:
-        session, answer = self._opened()
+        """One connection, from the try to its end; returns how things stand then, and why in words for the log."""
+        try:
+            session, answer = self._opened()
+        except BrokerError as error:
+            return "refused", f"cannot be asked ({error})"
         try:
             if answer == "accepted":
                 self._work(session)
         except StoreError as error:
-            return "unreachable", str(error)
+            return "unreachable", f"waits for the outbox ({error})"
         finally:
             session.close()
-        refused = answer in ("refused", "unsupported") or session.taken_over
-        return "refused" if refused else "unreachable", session.reason
+        if answer in ("refused", "unsupported") or session.taken_over:
+            return "refused", f"refuses us ({session.reason})"
+        return "unreachable", f"unreachable ({session.reason})"
 
     def _opened(self) -> tuple[Session, Answer]:
-        session = Session(self._endpoint, "MQTT 5", self._will, self._wakee)
+        """Ask the broker, with the password and the certificates that the files have now: they may have been renewed.
+
+        Raises:
+            BrokerError: one of them cannot be read.
+        """
+        endpoint = self._endpoint()
+        session = Session(endpoint, "MQTT 5", self._will, self._wakee)
         answer = session.open()
-        if answer == "unsupported":
+        if answer == "unsupported" or (answer == "silent" and self._protocol != "MQTT 5"):
             session.close()
-            session = Session(self._endpoint, "MQTT 3.1.1", self._will, self._wakee)
+            session = Session(endpoint, "MQTT 3.1.1", self._will, self._wakee)
             answer = session.open()
         return session, answer
 

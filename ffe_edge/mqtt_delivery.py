@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 EVENT_CONTENT_TYPE = "application/cloudevents+json"
 RETAINED_TOPICS = "/summary"
 """How topics end whose last message the broker is to keep."""
+MAX_PAGES = 100
+"""Windows of entries that are looked through at once for one whose topic is not denied."""
 
 
 class Backoff:
@@ -53,13 +55,15 @@ class Delivery:
         self._replay_cursor: int | None = 0
         self._rewind = False
         self._retry_at: float | None = None
-        self._denial = ""
+        self._denials: dict[str, str] = {}
+        self._skipped: set[str] = set()
         self._acknowledged = threading.Condition()
 
     def begin(self) -> None:
         """A new connection: whatever has no answer yet is sent again."""
         self._cursor = self._replay_cursor = 0
         self._retry_at = None
+        self._skipped.clear()
 
     def rewind(self) -> None:
         """The outbox has something to deliver again. For any thread."""
@@ -73,17 +77,26 @@ class Delivery:
         """
         if self._rests(session):
             return
-        for entry in self._outbox.pending(self._cursor, room) if (room := self._room(session)) > 0 else ():
-            retain = entry.topic.endswith(RETAINED_TOPICS)
-            message = Message(entry.topic, entry.payload, retain=retain, content_type=EVENT_CONTENT_TYPE)
-            session.publish(message, partial(self._answered, entry, self._outbox.acknowledge))
-            self._cursor = entry.sequence
+        for _ in range(MAX_PAGES):
+            room = self._room(session)
+            entries = self._outbox.pending(self._cursor, room) if room > 0 else []
+            if not entries:
+                break
+            for entry in entries:
+                self._send_new(session, entry)
         self._send_again(session)
 
     def wait(self, timeout_seconds: float | None) -> bool:
         """Whether the outbox is empty, waited for at most that long. For any other thread."""
         with self._acknowledged:
             return self._acknowledged.wait_for(lambda: len(self._outbox) == 0, timeout_seconds)
+
+    def _send_new(self, session: Session, entry: Entry) -> None:
+        self._cursor = entry.sequence
+        if entry.topic not in self._skipped:
+            retain = entry.topic.endswith(RETAINED_TOPICS)
+            message = Message(entry.topic, entry.payload, retain=retain, content_type=EVENT_CONTENT_TYPE)
+            session.publish(message, partial(self._answered, entry, self._outbox.acknowledge))
 
     def _send_again(self, session: Session) -> None:
         """A replay takes the room that new entries leave."""
@@ -92,7 +105,7 @@ class Delivery:
         if self._replay_cursor is None or (room := self._room(session)) <= 0:
             return
         entries = self._outbox.marked(self._replay_cursor, room)
-        for entry in entries:
+        for entry in (one for one in entries if one.topic not in self._skipped):
             payload = as_replayed(entry.payload)
             message = Message(entry.topic, payload, retain=False, content_type=EVENT_CONTENT_TYPE)
             session.publish(message, partial(self._answered, entry, self._outbox.unmark))
@@ -102,28 +115,30 @@ class Delivery:
         return min(session.room, self._window - session.in_flight)
 
     def _rests(self, session: Session) -> bool:
-        if self._retry_at is None:
+        """Whether it is time to try denied topics again, and something has no answer yet."""
+        if self._retry_at is None or time.monotonic() < self._retry_at:
             return False
-        if session.in_flight or time.monotonic() < self._retry_at:
+        if session.in_flight:
             return True
         self.begin()
         return False
 
     def _answered(self, entry: Entry, done: Callable[[int], None], reason: ReasonCode) -> None:
         if reason.is_failure:
-            self._denied(entry, str(reason))
+            self._denied(entry.topic, str(reason))
             return
-        if self._denial:
-            logger.info("the broker takes events again")
-            self._denial = ""
+        if self._denials.pop(entry.topic, None):
+            logger.info("the broker takes %s again", entry.topic)
             self._backoff.reset()
         done(entry.sequence)
         with self._acknowledged:
             self._acknowledged.notify_all()
 
-    def _denied(self, entry: Entry, reason: str) -> None:
+    def _denied(self, topic: str, reason: str) -> None:
+        """Try again later; what goes to other topics does not wait."""
+        self._skipped.add(topic)
         if self._retry_at is None:
             self._retry_at = time.monotonic() + self._backoff.next_seconds()
-        if reason != self._denial:
-            logger.error("the broker denies %s (%s): events are kept; check its access rules", entry.topic, reason)
-            self._denial = reason
+        if reason != self._denials.get(topic):
+            logger.error("the broker denies %s (%s): events are kept; check its access rules", topic, reason)
+            self._denials[topic] = reason

@@ -60,14 +60,11 @@ class News:
             self.warn_once(f"it hangs up again and again; does another program use the client id {self._client_id}?")
         return False
 
-    def failed(self, state: BrokerState, reason: str, delay: float) -> None:
+    def failed(self, trouble: str, delay: float) -> None:
         """There is no connection, and when the next try is."""
-        news = f"{state} {reason}"
-        if news == self._told:
-            return
-        self._told = news
-        said = "refuses us" if state == "refused" else "unreachable"
-        logger.warning("broker %s %s (%s); events are kept, next try in %.1f s", self._url, said, reason, delay)
+        if trouble != self._told:
+            self._told = trouble
+            logger.warning("broker %s %s; events are kept, next try in %.1f s", self._url, trouble, delay)
 
     def answered(self, what: str, reason: ReasonCode) -> None:
         """The broker has taken something, or not."""

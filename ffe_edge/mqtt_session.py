@@ -39,7 +39,8 @@ BUSY = frozenset({136, 137, 151, 159})
 """CONNACK reasons that pass by themselves: server unavailable or busy, quota or connection rate exceeded."""
 
 MqttVersion = Literal["MQTT 5", "MQTT 3.1.1"]
-Answer = Literal["accepted", "refused", "unsupported", "unreachable"]
+Answer = Literal["accepted", "refused", "unsupported", "silent", "unreachable"]
+"""``silent`` to CONNECT: a broker that does not know MQTT 5, or a network that has failed."""
 
 
 class Session:
@@ -193,7 +194,7 @@ class Session:
     def _answer(self) -> Answer:
         if self._connack is None:
             self.reason = "it does not answer" if self.alive else "it closed the connection without an answer"
-            return "unsupported" if self.version == "MQTT 5" else "unreachable"
+            return "silent" if self.version == "MQTT 5" else "unreachable"
         if not self._connack.is_failure:
             return "accepted"
         self.reason = str(self._connack)

@@ -34,17 +34,18 @@ def pages(
         return Page(f"no progress: {', '.join(parts)}\n", 503) if parts else Page("ok\n")
 
     def readyz() -> Page:
-        return ready(cameras(), hung())
+        return ready(cameras(), hung(), totals().broker_state)
 
     return {"/metrics": metrics, "/healthz": healthz, "/readyz": readyz}
 
 
-def ready(cameras: Iterable[Camera], hung: tuple[str, ...]) -> Page:
+def ready(cameras: Iterable[Camera], hung: tuple[str, ...], broker_state: str) -> Page:
     """Ready: nothing hangs, and a camera gives frames, or is meant to give none.
 
     An absent broker is no reason against it: events wait on disk.
     """
     lines = [f"{camera.id}: {camera.state} ({camera.reason})" for camera in cameras]
+    lines.append(f"broker: {broker_state}")
     useful = [camera for camera in cameras if camera.state in ("online", "privacy", "disabled")]
     is_ready = bool(useful) and not hung
     return Page("\n".join([*lines, *(f"no progress: {part}" for part in hung)]) + "\n", 200 if is_ready else 503)

@@ -69,7 +69,7 @@ class View:
             events=telling.events,
             pending=telling.pending,
             gaps=telling.gaps,
-            is_connected=telling.broker_state == "connected",
+            broker_state=telling.broker_state,
             reloads=self.reloads,
             failed_reloads=self.failed_reloads,
             is_alive=not self._watch.hung(),

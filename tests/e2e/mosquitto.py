@@ -18,6 +18,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+# With no limit to messages in flight the broker has written a message to an online subscriber before it acknowledges it
+# to the publisher: SIGKILL cannot lose it. For a subscriber that is offline it saves its database at every change.
 CONFIG = """
 listener {port} 127.0.0.1
 user root
@@ -25,6 +27,7 @@ persistence true
 persistence_location {folder}/
 autosave_on_changes true
 autosave_interval 1
+max_inflight_messages 0
 log_dest none
 """
 
@@ -57,11 +60,11 @@ def wait_for(condition: Callable[[], bool], timeout_seconds: float = 10.0) -> bo
 class Mosquitto:
     """A broker that can be started, killed and started again on the same port with the same state."""
 
-    def __init__(self, folder: Path, *, config: str = "allow_anonymous true") -> None:
+    def __init__(self, folder: Path, *, config: str = "allow_anonymous true", port: int | None = None) -> None:
         self._program = require_mosquitto()
         self._file = folder / "mosquitto.conf"
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"mqtt://127.0.0.1:{self.port}"
         self._file.write_text(CONFIG.format(port=self.port, folder=folder) + config + "\n")
 
@@ -108,6 +111,7 @@ class Subscriber:
 
     def __init__(self, broker: Mosquitto, topic: str = "#", username: str | None = None, password: str = "") -> None:
         self.messages: list[paho.MQTTMessage] = []
+        self.connections = 0
         self._topic = topic
         self._broker = broker
         self._subscribed = threading.Event()
@@ -118,6 +122,11 @@ class Subscriber:
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
+
+    @property
+    def client(self) -> paho.Client:
+        """To publish something with."""
+        return self._client
 
     def payloads(self, topic: str) -> list[bytes]:
         return [bytes(message.payload) for message in self.messages if message.topic == topic]
@@ -143,6 +152,7 @@ class Subscriber:
         client.subscribe(self._topic, qos=1)
 
     def _on_subscribe(self, *_: Any) -> None:
+        self.connections += 1
         self._subscribed.set()
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:

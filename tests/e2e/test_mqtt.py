@@ -194,15 +194,43 @@ def test_a_wrong_password_is_refused_not_unreachable(
 ) -> None:
     secret = tmp_path / "secret"
     secret.write_text("very-wrong\n")
-    with Mosquitto(tmp_path, config=f"allow_anonymous false\npassword_file {password_file(tmp_path)}") as broker:
-        with running(new_publisher(broker.url, outbox, username="edge", password_file=secret)) as publisher:
+    with (
+        Mosquitto(tmp_path, config=f"allow_anonymous false\npassword_file {password_file(tmp_path)}") as broker,
+        running(new_publisher(broker.url, outbox, username="edge", password_file=secret)) as publisher,
+    ):
+        append(outbox, publisher, 1)
+        assert wait_for(lambda: publisher.state == "refused" and "refuses us (Not authorized)" in caplog.text)
+        secret.unlink()
+        assert wait_for(lambda: "password cannot be read" in caplog.text)
+        secret.write_text("right\n")  # read again at the next try
+        assert publisher.wait_until_delivered(10)
+        assert publisher.state == "connected"
+    assert caplog.text.count("refuses us") == 1
+    assert "very-wrong" not in caplog.text
+
+
+def test_what_goes_to_a_topic_that_is_allowed_does_not_wait_behind_one_that_is_denied(
+    outbox: Outbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rules, other = tmp_path / "rules", f"{NODE}/camera/day-room/summary"
+    rules.write_text(f"topic read #\ntopic write {STATUS}\ntopic write {other}\n")
+    with (
+        Mosquitto(tmp_path, config=f"allow_anonymous true\nacl_file {rules}") as broker,
+        Subscriber(broker) as subscriber,
+        running(new_publisher(broker.url, outbox, 5)) as publisher,
+        caplog.at_level(logging.INFO),
+    ):
+        for number in range(60):
             append(outbox, publisher, 1)
-            assert wait_for(lambda: publisher.state == "refused")
-        assert caplog.text.count("refuses us (Not authorized)") == 1
-        assert "very-wrong" not in caplog.text
-        secret.write_text("right\n")
-        with running(new_publisher(broker.url, outbox, username="edge", password_file=secret)) as publisher:
-            assert publisher.wait_until_delivered(10)
+            if number % 20 == 0:
+                outbox.append(other, lambda sequence: b"%d" % sequence)
+        assert wait_for(lambda: len(subscriber.payloads(other)) == 3)
+        time.sleep(2.0)  # several tries
+        assert (len(outbox), caplog.text.count("denies"), caplog.text.count("again")) == (60, 1, 0)
+        rules.write_text("topic readwrite #\n")
+        broker.send_signal(signal.SIGHUP)
+        assert publisher.wait_until_delivered(10)
+        assert wait_for(lambda: len(set(subscriber.payloads(EVENTS))) == 60)
 
 
 def test_a_denied_event_is_kept_until_the_rules_allow_it(

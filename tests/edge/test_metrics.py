@@ -31,9 +31,11 @@ def test_every_line_of_the_daemons_figures_is_well_formed() -> None:
     camera = Camera(CameraSettings(enabled=False), threading.Condition(), lambda *_told: None)
     stopwatch = Stopwatch()
     stopwatch.timed("detect", lambda: None)()
-    text = render([*of_node(Totals(1, 2, 3, True, 4, 5, True)), *of_cameras([camera]), *of_steps(stopwatch)])
+    text = render([*of_node(Totals(1, 2, 3, "refused", 4, 5, True)), *of_cameras([camera]), *of_steps(stopwatch)])
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     assert [line for line in lines if not LINE.match(line)] == []
     assert 'ffe_camera_state{camera="camera",state="disabled"} 1' in lines
     assert 'ffe_camera_state{camera="camera",state="online"} 0' in lines
-    assert "ffe_broker_connected 1" in lines
+    assert "ffe_broker_connected 0" in lines
+    assert 'ffe_broker_state{state="refused"} 1' in lines
+    assert 'ffe_broker_state{state="connected"} 0' in lines

@@ -16,7 +16,7 @@ def test_a_fight_for_the_client_id_is_told_only_at_its_begin_and_its_end(caplog:
         for _ in range(1000):
             news.connected("MQTT 5")
             assert not news.ended(1.0)
-            news.failed("refused", "another program", 60.0)
+            news.failed("refuses us (another program)", 60.0)
         news.connected("MQTT 5")
         told = len(caplog.records)
         news.lasts(STEADY_SECONDS + 1)
@@ -31,7 +31,7 @@ def test_one_drop_a_day_is_told_in_full(caplog: pytest.LogCaptureFixture) -> Non
         for _ in range(5):
             news.connected("MQTT 5")
             assert news.ended(86_400.0)
-            news.failed("unreachable", "the connection was lost", 1.0)
-            news.failed("unreachable", "Connection refused", 1.0)
-            news.failed("unreachable", "Connection refused", 2.0)
+            news.failed("unreachable (the connection was lost)", 1.0)
+            news.failed("unreachable (Connection refused)", 1.0)
+            news.failed("unreachable (Connection refused)", 2.0)
     assert len(caplog.records) == 15
