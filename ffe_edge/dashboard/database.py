@@ -6,8 +6,10 @@ Writers come one after another on both: what a writer reads stays true until it 
 from __future__ import annotations
 
 import sqlite3
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,8 +28,17 @@ BUSY_SECONDS: Final = 5
 WRITERS_LOCK: Final = 0x66666564
 """Name of the lock that writers take in PostgreSQL; "ffed" in ASCII."""
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_MIGRATING: Final = threading.Lock()
+"""Alembic is for one thread."""
 _WRITES: Final = "ffe_writes"
-_UNUSABLE: Final = (OperationalError, InterfaceError, InternalError, DisconnectionError, PoolTimeoutError)
+_UNUSABLE: Final = (
+    sqlite3.Error,
+    OperationalError,
+    InterfaceError,
+    InternalError,
+    DisconnectionError,
+    PoolTimeoutError,
+)
 
 
 class Database:
@@ -80,12 +91,13 @@ class Database:
             StoreError: the database cannot be used, or was made by a newer version.
         """
         if not self.is_postgresql:
-            _make_file(self._engine.url)
+            with self._told():
+                _make_file(Path(self._engine.url.database or ""))
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         config.set_main_option("path_separator", "os")
         try:
-            with self.writing() as connection:
+            with _MIGRATING, self.writing() as connection:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
         except CommandError as error:
@@ -145,7 +157,7 @@ def _sqlite(url: URL) -> Engine:
 
 
 def _on_sqlite_connect(connection: sqlite3.Connection, _record: Any) -> None:
-    for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
+    for setting in ("synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
         connection.execute(f"PRAGMA {setting}").close()
 
 
@@ -155,14 +167,28 @@ def _on_sqlite_begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _make_file(url: URL) -> None:
-    """Only its owner reads it; SQLite makes the files beside it like it."""
-    path = Path(url.database or "")
+def _make_file(path: Path) -> None:
+    """Only its owner reads it; SQLite makes the files beside it like it. That it has a log of writes stays with it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{path}: cannot be made ({error.strerror}); choose another database.url") from error
+    deadline_seconds = time.monotonic() + BUSY_SECONDS
+    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+        while not _has_log(connection):  # SQLite does not wait where two ask for it at once
+            if time.monotonic() > deadline_seconds:
+                raise StoreError(f"{path}: is in use by another program that does not let go of it; end that one")
+            time.sleep(0.05)
+
+
+def _has_log(connection: sqlite3.Connection) -> bool:
+    try:
+        return connection.execute("PRAGMA journal_mode=WAL").fetchone() == ("wal",)
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):  # Python 3.10 does not tell the code
+            return False
+        raise
 
 
 def _reason(error: Exception) -> str:

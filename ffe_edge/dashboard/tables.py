@@ -99,7 +99,7 @@ events = Table(
     Column("id", Text, primary_key=True),
     Column("node_id", Integer, ForeignKey("nodes.id"), nullable=False),
     Column("camera_id", Integer, ForeignKey("cameras.id"), nullable=False),
-    Column("kind", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # emotion or gap
     Column("sequence", BigInteger, nullable=False),
     Column("boot_id", Text, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
@@ -124,7 +124,7 @@ events = Table(
     Index(None, "node_id", "sequence"),
     Index(None, "camera_id", "track", "sequence"),
 )
-"""What nodes told, once each. ``kind`` is emotion or gap."""
+"""What nodes told, once each."""
 
 spells = Table(
     "spells",
@@ -132,6 +132,7 @@ spells = Table(
     Column("id", NUMBER, primary_key=True),
     Column("camera_id", Integer, ForeignKey("cameras.id"), nullable=False),
     Column("track_key", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
     Column("resident_id", Text),
     Column("emotion", Text, nullable=False),
     Column("began_ms", BigInteger, nullable=False),
@@ -139,10 +140,10 @@ spells = Table(
     Column("end_reason", Text),
     Index(None, "resident_id", "began_ms"),
     Index(None, "camera_id", "began_ms"),
-    Index(None, "camera_id", "track_key"),
+    Index(None, "camera_id", "track_key", "sequence"),
     Index(None, "ended_ms"),
 )
-"""One person's one emotion from when to when; without an end it lasts."""
+"""One person's one emotion from when to when; without an end it lasts. ``sequence``: of the event it was made from."""
 
 rollups = Table(
     "rollups",
@@ -236,10 +237,9 @@ quarantine = Table(
     Column("topic", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("bytes", Integer, nullable=False),
-    Column("payload", LargeBinary),
+    Column("payload", LargeBinary),  # its first 4 KiB
     Column("count", Integer, nullable=False),
 )
-"""Messages that could not be read, with their first 4 KiB."""
 
 options = Table(
     "options",
