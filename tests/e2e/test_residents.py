@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import re
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,12 +11,11 @@ from typing import final
 
 import cv2
 import pytest
+from e2e.acting import EAGER, expressions, frames_seen, write_acting_clip
 from e2e.colour_model import write_colour_model
 from e2e.mosquitto import Mosquitto, Subscriber, wait_for
 from e2e.program import ffe_edge
 from e2e.test_daemon import NODE, Daemon, asked, stop
-
-from ffe_edge.rendered.timeline import demo_timeline
 
 CONSENT = "herself, 2026-11-24, signed form 12"
 RESIDENTS = """
@@ -26,15 +23,6 @@ RESIDENTS = """
 recognise = true
 policy = "{policy}"
 """
-EAGER = """hold_seconds = 0.0
-min_frames = 2
-min_probability = 0.3
-hysteresis = 0.0
-[tracker]
-smoothing_seconds = 0.02
-"""
-"""Every expression of the clips is told."""
-HELD_FRAMES, CLIP_FPS, EXPRESSIONS, CHANGES = 4, 6, 8, 120
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +36,8 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("people")
     (folder / "photos").mkdir()
     for seed, name in ((3, "hall"), (5, "lounge")):
-        images = [frame.image for frame in itertools.islice(demo_timeline(seed, fps=0.4), EXPRESSIONS)]
-        writer = cv2.VideoWriter(str(folder / f"{name}.avi"), cv2.VideoWriter.fourcc(*"MJPG"), CLIP_FPS, (640, 480))
-        for image in itertools.islice(itertools.cycle(images), CHANGES):
-            for _ in range(HELD_FRAMES):
-                writer.write(image)
-        writer.release()
+        images = expressions(seed)
+        write_acting_clip(folder / f"{name}.avi", images)
         for number, image in enumerate(images if name == "hall" else []):
             cv2.imwrite(str(folder / "photos" / f"{number}.png"), image)
     return folder
@@ -128,7 +112,7 @@ def test_who_is_not_enrolled_forms_no_event_until_the_policy_says_everyone(home:
     home.configure("enrolled_only", "hall", "lounge")
     with home.running() as process:
         assert home.tells(lambda: len(home.named("hall")) >= 4)
-        assert wait_for(lambda: float(seen(home.daemon, "lounge")) > 40, 20)
+        assert wait_for(lambda: frames_seen(home.daemon, "lounge") > 40, 20)
         assert home.named("lounge") == []
         assert set(home.named("hall")) == {home.resident}
         home.configure("everyone", "hall", "lounge")
@@ -153,16 +137,10 @@ def test_whom_the_command_line_forgets_is_named_no_more_after_some_seconds(home:
         assert forgot.returncode == 0
         assert wait_for(lambda: home.resident.encode() not in home.bytes_of("home.edge-01.sqlite*"), 10)
         told = len(home.named("hall"))
-        frames = float(seen(home.daemon, "hall"))
-        assert wait_for(lambda: float(seen(home.daemon, "hall")) > frames + 40, 30)
+        frames = frames_seen(home.daemon, "hall")
+        assert wait_for(lambda: frames_seen(home.daemon, "hall") > frames + 40, 30)
         assert set(home.named("hall")[told:]) <= {None}
         assert len(home.named("hall")) <= told + 1  # the end of the track that had the name
-
-
-def seen(daemon: Daemon, camera: str) -> str:
-    """Frames of the camera so far."""
-    found = re.search(rf'ffe_camera_frames_total{{camera="{camera}"}} (\S+)', daemon.get("/metrics")[1])
-    return found[1] if found else "0"
 
 
 def test_a_model_that_cannot_tell_people_apart_is_refused_before_a_camera_is_opened(tmp_path: Path) -> None:
