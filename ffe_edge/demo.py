@@ -17,8 +17,8 @@ from ffe_edge.errors import ConfigError
 from ffe_edge.service import Service
 
 if TYPE_CHECKING:
-    from ffe_edge.dashboard.app import PageServer
     from ffe_edge.dashboard.live import LiveView
+    from ffe_edge.dashboard.web.server import WebServer
 
 ARRIVAL_SECONDS: Final = 3.0
 """What the last event may take from the broker to the page."""
@@ -69,7 +69,7 @@ def run_demo(
     return arrived > 0
 
 
-def _page() -> tuple[type[LiveView], Callable[..., PageServer]]:
+def _page() -> tuple[type[LiveView], Callable[..., WebServer]]:
     try:
         from ffe_edge.dashboard.app import serve  # noqa: PLC0415 - an extra
         from ffe_edge.dashboard.live import LiveView  # noqa: PLC0415

@@ -52,13 +52,18 @@ def begin(connection: Connection, user_id: int, now_ms: int) -> str:
 
 def find(connection: Connection, token: str, now_ms: int) -> Session | None:
     """The session of a token; None where it has ended, or its user is disabled."""
+    return find_hashed(connection, hash_of(token), now_ms)
+
+
+def find_hashed(connection: Connection, token_hash: str, now_ms: int) -> Session | None:
+    """The session by what is kept of its token."""
     columns = (sessions.c.token_hash, sessions.c.csrf, sessions.c.seen_ms)
     owner = [users.c[name] for name in User.__dataclass_fields__]
     query = (
         select(*columns, *owner)
         .join(users, users.c.id == sessions.c.user_id)
         .where(
-            sessions.c.token_hash == hash_of(token),
+            sessions.c.token_hash == token_hash,
             sessions.c.expires_ms > now_ms,
             sessions.c.seen_ms > now_ms - IDLE_MS,
             users.c.disabled.is_(False),

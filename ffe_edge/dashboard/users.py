@@ -21,6 +21,7 @@ Role = Literal["carer", "manager", "admin"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 """Each may do what those before it may."""
 FIRST_ADMIN: Final = "admin"
+MAX_NAME_LETTERS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,8 @@ def get_user(connection: Connection, user_id: int) -> User:
 
 def find_login(connection: Connection, name: str) -> tuple[User, str] | None:
     """The user of a name and what is kept of the password; None where there is none."""
+    if not name.isprintable() or len(name) > MAX_NAME_LETTERS:
+        return None
     found = connection.execute(select(*_COLUMNS, users.c.password_hash).where(users.c.name == login_name(name))).first()
     return None if found is None else (user_of(found), found.password_hash)
 

@@ -14,8 +14,9 @@ import pytest
 from dashboard.browser import wait_until
 from dashboard.payloads import CAMERA, event
 
-from ffe_edge.dashboard.app import MAX_FOLLOWERS, LivePage, PageServer, serve
+from ffe_edge.dashboard.app import MAX_FOLLOWERS, LivePage, serve
 from ffe_edge.dashboard.live import LiveView
+from ffe_edge.dashboard.web.server import WebServer
 from ffe_edge.errors import ConfigError
 
 XSS = "<img src=x onerror=alert(1)>"
@@ -49,7 +50,7 @@ def client(view: LiveView) -> Client:
 
 
 @contextmanager
-def served(view: LiveView, host: str = "127.0.0.1") -> Iterator[PageServer]:
+def served(view: LiveView, host: str = "127.0.0.1") -> Iterator[WebServer]:
     server = serve(view, host=host, port=0)
     try:
         yield server
@@ -73,7 +74,7 @@ def test_every_answer_carries_the_security_headers(client: Client, path: str) ->
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert "unsafe" not in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin"
 
 
 def test_the_page_has_no_inline_script_or_style_and_loads_nothing_from_elsewhere(client: Client) -> None:

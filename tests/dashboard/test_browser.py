@@ -17,8 +17,9 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from ffe_edge.dashboard.app import PageServer, serve
+from ffe_edge.dashboard.app import serve
 from ffe_edge.dashboard.live import LiveView
+from ffe_edge.dashboard.web.server import WebServer
 from ffe_edge.demo_broker import DemoBroker
 
 XSS = "<img src=x onerror=document.title='hacked'>"
@@ -32,7 +33,7 @@ class Stage:
     device: paho.Client
     view: LiveView
     browser: Chrome
-    server: PageServer
+    server: WebServer
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         self.device.publish(topic, payload, 1, retain).wait_for_publish(10)

@@ -1,0 +1,141 @@
+"""The dashboard's website for tests: a real store, a real picture, asked without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass, field
+from html import unescape
+from typing import Any
+
+import httpx
+
+from ffe_edge.dashboard import users
+from ffe_edge.dashboard.database import Database
+from ffe_edge.dashboard.live import LiveView
+from ffe_edge.dashboard.passwords import Passwords
+from ffe_edge.dashboard.rate_limit import LoginLimit
+from ffe_edge.dashboard.settings import DashboardSettings
+from ffe_edge.dashboard.users import NewUser, Role
+from ffe_edge.dashboard.web.app import DashboardApp, make_app
+from ffe_edge.dashboard.web.seams import Parts
+
+PASSWORD = "four brown horses"
+BASE = "http://127.0.0.1:8080"
+API = "/api/v1"
+
+
+class Clock:
+    """Unix seconds that a test sets."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@dataclass
+class ToldNodes:
+    """What the devices were told."""
+
+    forgotten: list[str] = field(default_factory=list)
+
+    def forget(self, resident: str) -> None:
+        self.forgotten.append(resident)
+
+
+class Site:
+    """An app, its parts, and users of each role: ``carer``, ``manager``, ``admin``."""
+
+    def __init__(self, database: Database, **settings: Any) -> None:
+        self.database = database
+        self.clock = Clock()
+        self.view = LiveView("mqtt://127.0.0.1:1", clock=self.clock)
+        self.nodes = ToldNodes()
+        self.parts = Parts(
+            database,
+            self.view,
+            self.nodes,
+            DashboardSettings.model_validate(settings),
+            figures=lambda: "ffe_dashboard_events_total 7\n",
+            passwords=Passwords(memory_kib=64, passes=1),
+            login_limit=LoginLimit(self.clock),
+            clock=self.clock,
+        )
+        self.app: DashboardApp = make_app(self.parts)
+
+    def add_user(self, name: str, role: Role = "carer", *, password: str = PASSWORD) -> int:
+        with self.database.writing() as connection:
+            user, _ = users.create_user(connection, NewUser(name, name, role), self.parts.passwords, 0)
+            users.change_password(connection, user, password, self.parts.passwords)
+            return user.id
+
+    def browser(self, address: str = "192.0.2.7", base: str = BASE) -> Browser:
+        return Browser(self.app, address, base)
+
+    def signed_in(self, role: Role = "carer") -> Browser:
+        """A browser of a new user of this role, whose name is the role's."""
+        self.add_user(role, role)
+        browser = self.browser()
+        assert browser.sign_in(role).status_code == 303
+        return browser
+
+
+class Browser:
+    """Keeps cookies, and sends a session's form token with what it changes."""
+
+    def __init__(self, app: DashboardApp, address: str, base: str = BASE) -> None:
+        self._transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 40_000))
+        self._base = base
+        self.cookies = httpx.Cookies()
+        self.csrf = ""
+
+    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            async with httpx.AsyncClient(
+                transport=self._transport, base_url=self._base, cookies=self.cookies
+            ) as client:
+                answer = await client.request(method, path, **more)
+                self.cookies = client.cookies
+                return answer
+
+        return asyncio.run(ask())
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        return self.request("GET", path, **more)
+
+    def post_form(self, path: str, page: str | None = None, **fields: str) -> httpx.Response:
+        """Fill in the form of a page and send it, as a browser without scripts does."""
+        csrf = hidden(self.get(page or path).text, "csrf")
+        return self.request("POST", path, data={"csrf": csrf} | fields)
+
+    def sign_in(self, name: str, password: str = PASSWORD, **fields: str) -> httpx.Response:
+        answer = self.post_form("/login", name=name, password=password, **fields)
+        if answer.status_code == 303:
+            self.csrf = self.get(f"{API}/me").json().get("csrf", "")
+        return answer
+
+    def send(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        """Ask the API for a change."""
+        return self.request(method, API + path, json=body, headers={"X-CSRF-Token": self.csrf})
+
+    def read(self, path: str) -> Any:
+        answer = self.get(API + path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+def hidden(page: str, name: str) -> str:
+    """Value of a hidden field."""
+    found = re.search(rf'name="{name}" value="([^"]*)"', page)
+    assert found is not None, page
+    return unescape(found[1])
+
+
+def code_of(answer: httpx.Response) -> str:
+    """The code of a problem."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    body = answer.json()
+    assert body["status"] == answer.status_code
+    return str(body["type"]).rpartition(":")[2]
