@@ -32,7 +32,7 @@ class ModelSettings(Settings):
     threads: int = Field(default=1, ge=1, le=64)
     backend: Backend = "auto"
     """What runs it. ``auto``: TensorRT where the model, the GPU and the software are there, else the CPU runtime that
-    measures faster."""
+    measures faster: ONNX Runtime serves until a process beside the daemon has measured both, once for each model."""
     engine_dir: Path | None = None
     """Where engines of this machine are kept; None: ``engines`` in the state folder."""
     dla_core: int | None = Field(default=None, ge=0, le=3)
@@ -71,7 +71,9 @@ class PipelineSettings(Settings):
     """How often is looked."""
 
     classify_hz: float = Field(default=5.0, gt=0, le=240)
-    """Looks at each person's face a second."""
+    """Looks at each person's face a second ..."""
+    settled_hz: float = Field(default=2.5, gt=0, le=240)
+    """... and at one whose expression has not changed for a second; no less than ``classify_hz`` looks at all alike."""
     detect_every_frames: int = Field(default=6, ge=1, le=1000)
     """The whole picture is searched for faces this often while something moves, at once when somebody is lost ..."""
     detect_seconds: float = Field(default=1.0, gt=0, le=60)

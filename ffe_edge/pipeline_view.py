@@ -29,6 +29,9 @@ MOST_NEAR: Final = 4
 EARLY: Final = 0.9
 """Share of its period after which a look is due: a frame that comes a little early is not left out."""
 
+SOON: Final = 0.6
+"""Share after which it is due where the picture is searched anyway, which saves the look for the face alone."""
+
 
 @dataclass
 class Progress:
@@ -77,7 +80,7 @@ class View:
         self.progress = Progress()
         self._changes = changes
         self._schedule = Schedule(settings)
-        self._period_seconds = EARLY / settings.classify_hz
+        self._periods = EARLY / settings.classify_hz, EARLY / min(settings.settled_hz, settings.classify_hz)
         self._last: tuple[float, datetime] | None = None
         """Clock and time of the last frame that was looked at."""
 
@@ -99,11 +102,12 @@ class View:
         Returns:
             Faces whose turn it is to be read.
         """
-        tracker, seconds = self.tracker, frame.seconds
-        due = tracker.due(seconds, self._period_seconds)
+        tracker, seconds, periods = self.tracker, frame.seconds, self._periods
+        due = tracker.due(seconds, *periods)
         sought = frozenset(due - tracker.missed)
         if self._schedule.is_due(frame.image, seconds, tracker.missed):
             faces, sought_ids = self._searched(detect, frame), None
+            periods = periods[0] * SOON, periods[1] * SOON
         elif not sought:
             return NOBODY
         elif near is None or len(sought) > MOST_NEAR:
@@ -112,7 +116,7 @@ class View:
             faces, sought_ids = near(frame.image, tracker.expected(sought, seconds)), sought
         faces = faces.taken(keep(faces))
         track_ids = tracker.associate(faces, seconds, sought_ids)
-        due = tracker.due(seconds, self._period_seconds)
+        due = tracker.due(seconds, *periods)
         which = np.array([index for index, track_id in enumerate(track_ids) if track_id in due], np.intp)
         return Found(faces.taken(which), tuple(track_ids[index] for index in which))
 

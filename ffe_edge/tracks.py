@@ -20,6 +20,10 @@ __all__ = ["IouTracker", "iou"]
 
 COVERED: Final = 0.3
 """Share of a face behind another person's from which it counts as hidden, not gone."""
+NEWS: Final = 0.2
+"""Total variation between a look and what was believed before from which the look says something new ..."""
+SETTLED_SECONDS: Final = 1.0
+"""... and so long nothing new makes a person settled: longer than an emotion is held before it is told."""
 
 
 @dataclass(slots=True)
@@ -32,9 +36,15 @@ class _Person:
     track: Track | None = None
     """None until the face was read."""
     read_seconds: float = -np.inf
+    news_seconds: float = -np.inf
+    """When a look last said something new; the first look always does."""
     is_missed: bool = False
     """It was looked for and not found."""
     is_occluded: bool = False
+
+    @property
+    def is_settled(self) -> bool:
+        return self.read_seconds - self.news_seconds >= SETTLED_SECONDS
 
 
 class IouTracker:
@@ -91,9 +101,18 @@ class IouTracker:
         self._mark_occluded(seconds)
         return tuple(person.track_id for person in people)
 
-    def due(self, seconds: float, period_seconds: float) -> frozenset[int]:
-        """Numbers of those whose face was not read for so long."""
-        return frozenset(person.track_id for person in self._people if seconds - person.read_seconds >= period_seconds)
+    def due(self, seconds: float, period_seconds: float, settled_seconds: float | None = None) -> frozenset[int]:
+        """Numbers of those whose face was not read for so long.
+
+        Args:
+            seconds: the frame's time.
+            period_seconds: between looks.
+            settled_seconds: the same, for those whose expression has not changed for a while; None: as for others.
+        """
+        periods = {False: period_seconds, True: period_seconds if settled_seconds is None else settled_seconds}
+        return frozenset(
+            person.track_id for person in self._people if seconds - person.read_seconds >= periods[person.is_settled]
+        )
 
     def expected(self, track_ids: Collection[int], seconds: float) -> FloatArray:
         """(N, 4) where these people's faces should be now, in the order in which they came."""
@@ -180,6 +199,8 @@ def _take_in(
     smoothing: float,
 ) -> None:
     before = person.track
+    if before is None or float(np.abs(probs - before.probs).sum()) / 2 > NEWS:
+        person.news_seconds = seconds
     if before is None:
         person.track = Track(person.track_id, xyxy, probs, value, 1, resident)
     else:

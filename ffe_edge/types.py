@@ -200,8 +200,8 @@ class Tracker(Protocol):
         """The N faces' numbers; ``sought``: whom was looked for, None in a search of the whole picture."""
         ...
 
-    def due(self, seconds: float, period_seconds: float) -> frozenset[int]:
-        """Numbers of those whose face was not read for so long."""
+    def due(self, seconds: float, period_seconds: float, settled_seconds: float | None = None) -> frozenset[int]:
+        """Numbers of those whose face was not read for so long; another time for those who have not changed."""
         ...
 
     def expected(self, track_ids: Collection[int], seconds: float) -> FloatArray:

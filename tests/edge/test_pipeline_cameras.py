@@ -16,6 +16,8 @@ from ffe_edge.types import FaceReadings, Faces, FloatArray, Frame, ImageArray
 FPS = 15
 NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 LABELS = ("joy", "sadness")
+EVEN = Config.model_validate({"pipeline": {"settled_hz": 5}})
+"""All faces are looked at alike."""
 STILL = np.zeros((120, 160, 3), np.uint8)
 
 
@@ -86,20 +88,48 @@ def test_the_faces_of_all_cameras_are_read_in_one_batch() -> None:
 
 
 def test_a_face_is_read_five_times_a_second() -> None:
-    home = Home(faces(10))
+    home = Home(faces(10), config=EVEN)
     home.run(3 * FPS)
     assert len(home.batches) == 15
     assert home.cameras.progress("a").read == 15
 
 
-def test_a_still_room_is_searched_once_a_second_and_faces_are_looked_for_where_they_are() -> None:
+def test_a_face_that_has_not_changed_for_a_second_is_read_half_as_often_until_it_does() -> None:
     home = Home(faces(10))
+    home.run(FPS)
+    assert len(home.batches) == 5
+    home.run(4 * FPS, begin=FPS)
+    assert 5 + 10 <= len(home.batches) <= 5 + 12
+    home.probs, before = [0.2, 0.8], len(home.batches)
+    home.run(FPS, begin=5 * FPS)
+    assert len(home.batches) - before >= 4
+
+
+def test_a_change_is_told_no_later_than_by_as_many_looks_as_before() -> None:
+    seconds = []
+    for config in (EVEN, Config()):
+        home = Home(faces(10), config=config)
+        home.run(4 * FPS)
+        home.probs = [0.0, 1.0]
+        ((_, event),) = home.run(2 * FPS, begin=4 * FPS)
+        seconds.append(event.seconds)
+    assert seconds[1] - seconds[0] <= 0.4 - 0.2 + 1e-6
+
+
+def test_a_face_that_is_soon_due_is_read_where_the_picture_is_searched_anyway() -> None:
+    home = Home(faces(10), config=Config.model_validate({"pipeline": {"detect_seconds": 0.3}}))
+    home.run(3 * FPS)
+    assert sum(home.near_looks) <= 5  # those of the first second
+
+
+def test_a_still_room_is_searched_once_a_second_and_faces_are_looked_for_where_they_are() -> None:
+    home = Home(faces(10), config=EVEN)
     home.run(3 * FPS)
     assert (home.searched, home.near_looks) == (3, [1] * 12)
 
 
 def test_without_near_looks_the_whole_picture_is_searched_when_a_face_is_due() -> None:
-    home = Home(faces(10), near=False)
+    home = Home(faces(10), near=False, config=EVEN)
     home.run(3 * FPS)
     assert home.searched == 15
 
@@ -120,9 +150,9 @@ def test_whoever_is_lost_is_searched_for_at_once_and_ends_after_a_while() -> Non
     home = Home(faces(10))
     home.run(16)
     before, home.seen = home.searched, faces()
-    told = home.run(5, begin=16)
+    told = home.run(7, begin=16)
     assert home.searched == before + 1
-    told += home.run(3 * FPS, begin=21)
+    told += home.run(3 * FPS, begin=23)
     assert said(told) == [("a", "end", 1, "joy")]
 
 
@@ -211,7 +241,7 @@ def test_where_only_those_enrolled_count_and_nobody_recognises_there_are_no_even
 
 @pytest.mark.parametrize("fps", [2, 5, 25, 60])
 def test_the_rate_of_reading_does_not_depend_on_the_cameras(fps: int) -> None:
-    home = Home(faces(10))
+    home = Home(faces(10), config=EVEN)
     for index in range(4 * fps):
         home.cameras.step([("a", Frame(STILL, index, index / fps, NOON))])
     assert min(fps, 5) * 4 <= len(home.batches) <= min(fps, 5.6) * 4

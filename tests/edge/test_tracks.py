@@ -195,6 +195,16 @@ def test_a_face_is_due_when_it_was_not_read_for_a_period() -> None:
     np.testing.assert_allclose(tracker.expected({1}, 0.1), [box(100)], atol=0.5)
 
 
+def test_who_has_shown_nothing_new_for_a_second_is_due_later() -> None:
+    tracker = IouTracker(TrackerSettings())
+    for index in range(6):
+        step(tracker, index / 5, box(100))
+    assert not tracker.due(1.21, 0.2, 0.4)
+    assert tracker.due(1.41, 0.2, 0.4) == tracker.due(1.21, 0.2) == {1}
+    step(tracker, 1.4, box(100), probs=SAD)
+    assert tracker.due(1.61, 0.2, 0.4) == {1}
+
+
 def test_a_face_that_was_not_read_yet_is_nobody_yet() -> None:
     tracker = IouTracker(TrackerSettings())
     tracker.associate(faces(box(100)), 0)
