@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from dataclasses import dataclass, field
 from html import unescape
@@ -118,7 +119,9 @@ class Browser:
 
     def send(self, method: str, path: str, body: Any = None) -> httpx.Response:
         """Ask the API for a change."""
-        return self.request(method, API + path, json=body, headers={"X-CSRF-Token": self.csrf})
+        headers = {"X-CSRF-Token": self.csrf, "Content-Type": "application/json"}
+        content = None if body is None else json.dumps(body)
+        return self.request(method, API + path, content=content, headers=headers)
 
     def read(self, path: str) -> Any:
         answer = self.get(API + path)
