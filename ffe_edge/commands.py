@@ -33,20 +33,20 @@ ANSWER_SECONDS: Final = 60
 
 
 class Pause(Payload):
-    """Look at no picture until ``resume``."""
+    """Look at no picture until ``resume``; the camera is told as ``disabled``."""
 
     camera: Id | None = None
     """One camera, or all."""
 
 
 class Resume(Payload):
-    """Look again."""
+    """End a pause, and nothing else: privacy that was asked for stays."""
 
     camera: Id | None = None
 
 
 class Privacy(Payload):
-    """Privacy mode, as the switch on the wall does it."""
+    """Privacy mode, as the switch on the wall does it; the camera is told as ``privacy``. Off ends no pause."""
 
     state: Literal["on", "off"]
     camera: Id | None = None

@@ -14,7 +14,7 @@ from ffe_edge.mqtt import Publisher
 from ffe_edge.pipeline import Cameras
 from ffe_edge.service_camera import Camera
 from ffe_edge.service_house import House
-from ffe_edge.service_reload import Difference
+from ffe_edge.service_reload import APART, Difference
 from ffe_edge.serving import Serving
 from ffe_edge.stopwatch import Stopwatch
 from ffe_edge.types import FaceDetector
@@ -69,7 +69,7 @@ class Parts:
             FfeError: model, detector or the residents cannot be used.
         """
         has_new_model = "model" in sections or self.serving.is_outdated(config)
-        if not has_new_model and not sections:
+        if not has_new_model and not set(sections) - set(APART):
             return self
         detector = load_detector(config.detector) if "detector" in sections else self.detector
         serving = self.make_serving(config, on_engine) if has_new_model else self.serving

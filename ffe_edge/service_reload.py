@@ -10,7 +10,9 @@ from ffe_edge.errors import ConfigError
 FIXED = ("site", "node", "outbox", "service")
 """Sections that a running daemon cannot change."""
 SHARED = tuple(name for name in Config.model_fields if name not in (*FIXED, "cameras", "broker"))
-"""Sections of which all cameras' lines are made."""
+"""Sections that all cameras share."""
+APART = ("zones", "schedule", "privacy", "home_assistant")
+"""Those among them that change without new lines, so that nobody in view is taken for gone."""
 
 
 @dataclass(frozen=True, slots=True)

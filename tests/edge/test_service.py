@@ -204,6 +204,18 @@ def test_a_model_file_that_is_broken_by_the_time_of_a_reload_is_not_taken(
     assert f"{path}" in caplog.text
 
 
+def test_other_hours_and_zones_end_nothing_that_was_told() -> None:
+    with Running(settings(demo("hall"), events={"hold_seconds": 0.2})) as running:
+        running.wait(lambda: bool(running.events))
+        lines = running.service._loop.parts.lines
+        whole = {"hall": {"include": [[[0, 0], [1, 0], [1, 1], [0, 1]]]}}
+        assert running.reload(lambda: settings(demo("hall"), events={"hold_seconds": 0.2}, zones=whole))
+        assert running.service._loop.parts.lines is lines
+        frames = running.frames("hall")
+        running.wait(lambda: running.frames("hall") > frames + 5)
+        assert "end" not in [told["change"] for told in by_camera(running.events)["hall"]]
+
+
 def test_other_thresholds_end_what_was_told_and_begin_anew() -> None:
     with Running(settings(demo("hall"), events={"hold_seconds": 0.2})) as running:
         running.wait(lambda: bool(running.events))
