@@ -184,7 +184,7 @@ def _make_file(path: Path) -> None:
 
 def _has_log(connection: sqlite3.Connection) -> bool:
     try:
-        return connection.execute("PRAGMA journal_mode=WAL").fetchone() == ("wal",)
+        return bool(connection.execute("PRAGMA journal_mode=WAL").fetchone() == ("wal",))
     except sqlite3.OperationalError as error:
         if "locked" in str(error):  # Python 3.10 does not tell the code
             return False

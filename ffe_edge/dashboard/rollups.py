@@ -49,11 +49,13 @@ def camera_subject(camera_id: int) -> str:
     return f"camera:{camera_id}"
 
 
-def add_time(counts: Counts, subject: str, emotion: str, began_ms: int, ended_ms: int, zone: ZoneInfo) -> None:
-    """Count the time from ``began_ms`` to ``ended_ms``."""
+def add_time(
+    counts: Counts, subject: str, emotion: str, began_ms: int, ended_ms: int, zone: ZoneInfo, sign: int = 1
+) -> None:
+    """Count the time from ``began_ms`` to ``ended_ms``, or with ``sign`` -1 take it away."""
     for unit in UNITS:
         for start_ms, ms in shares_of(unit, began_ms, ended_ms, zone):
-            counts[Bucket(subject, unit, start_ms, emotion)] += ms
+            counts[Bucket(subject, unit, start_ms, emotion)] += sign * ms
 
 
 def shares_of(unit: Unit, began_ms: int, ended_ms: int, zone: ZoneInfo) -> Iterator[tuple[int, int]]:

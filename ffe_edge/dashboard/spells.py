@@ -53,6 +53,11 @@ class Spell:
     """Where the end is only as far as is known: it may have been as late as this."""
 
     @property
+    def identity(self) -> tuple[int, str, int]:
+        """What stays the same of it, whatever else becomes known."""
+        return self.sequence, self.emotion, self.began_ms
+
+    @property
     def is_open_ended(self) -> bool:
         """Whether something else than an event may tell the end."""
         return self.ended_ms is None or self.until_ms is not None

@@ -42,11 +42,13 @@ def test_two_that_start_at_once_migrate_once(database_url: str) -> None:
         each.close()
 
 
-def test_a_database_of_a_newer_version_is_refused(database: Database) -> None:
-    with database.writing() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(StoreError, match="newer version"):
+def test_a_database_of_a_newer_version_is_refused(database_url: str) -> None:
+    with closing(Database(database_url)) as database:
         database.migrate()
+        with database.writing() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        with pytest.raises(StoreError, match="newer version"):
+            database.migrate()
 
 
 def test_what_fails_is_not_written(database: Database) -> None:

@@ -1,0 +1,145 @@
+"""Nodes and cameras while a batch is stored: read once, made where they are new, written as they change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from ffe_edge.dashboard.arrivals import Place
+from ffe_edge.dashboard.tables import cameras, nodes
+
+MAX_NODES: Final = 256
+MAX_CAMERAS: Final = 1024
+SILENCE_MS: Final = 120_000
+"""News of a node's or camera's end may come late; so long after it was last heard of, it was gone."""
+
+
+@dataclass(slots=True)
+class KnownNode:
+    """A row of ``nodes``."""
+
+    id: int
+    state: str
+    session: str | None
+    since_ms: int
+    heard_ms: int
+
+
+@dataclass(slots=True)
+class KnownCamera:
+    """A row of ``cameras``."""
+
+    id: int
+    node_id: int
+    room_id: int | None
+    state: str
+    reason: str
+    since_ms: int
+    heard_ms: int
+
+
+class KnownPlaces:
+    """All nodes and cameras there are."""
+
+    def __init__(self, connection: Connection, now_ms: int) -> None:
+        """Read.
+
+        Args:
+            connection: a writing one.
+            now_ms: when the batch is stored.
+        """
+        self._connection = connection
+        self.now_ms = now_ms
+        self._nodes = {
+            (row.site, row.node): KnownNode(row.id, row.state, row.session, row.since_ms, row.heard_ms)
+            for row in connection.execute(select(nodes))
+        }
+        self._cameras = {
+            (row.node_id, row.name): KnownCamera(
+                row.id, row.node_id, row.room_id, row.state, row.reason, row.since_ms, row.heard_ms
+            )
+            for row in connection.execute(select(cameras))
+        }
+        self._heard_nodes: dict[int, int] = {}
+        self._heard_cameras: dict[int, int] = {}
+
+    def node(self, place: Place, now_ms: int) -> KnownNode:
+        """The node, made where it is new.
+
+        Raises:
+            ValueError: there are too many already.
+        """
+        node = self._nodes.get((place.site, place.node))
+        if node is None:
+            if len(self._nodes) >= MAX_NODES:
+                raise ValueError(f"there are {MAX_NODES} nodes already, and this one is new")
+            node = self._nodes[place.site, place.node] = self._made_node(place, now_ms)
+        return node
+
+    def camera(self, place: Place, now_ms: int) -> KnownCamera:
+        """The camera, made where it is new.
+
+        Raises:
+            ValueError: there are too many already, or the place is a node.
+        """
+        if place.camera is None:
+            raise ValueError("a node is no camera")
+        node = self.node(place, now_ms)
+        camera = self._cameras.get((node.id, place.camera))
+        if camera is None:
+            if len(self._cameras) >= MAX_CAMERAS:
+                raise ValueError(f"there are {MAX_CAMERAS} cameras already, and this one is new")
+            camera = self._cameras[node.id, place.camera] = self._made_camera(node.id, place.camera, now_ms)
+        return camera
+
+    def hear(self, place: Place, at_ms: int) -> None:
+        """Something was told by a place that is known."""
+        node = self._nodes[place.site, place.node]
+        node.heard_ms = self._heard_nodes[node.id] = max(node.heard_ms, at_ms)
+        if place.camera is not None:
+            camera = self._cameras[node.id, place.camera]
+            camera.heard_ms = self._heard_cameras[camera.id] = max(camera.heard_ms, at_ms)
+
+    def cameras_of(self, node: KnownNode) -> list[int]:
+        """Ids of a node's cameras."""
+        return [camera.id for camera in self._cameras.values() if camera.node_id == node.id]
+
+    def away(self, camera_id: int) -> tuple[int, str] | None:
+        """Since when nothing can be known of who is before a camera, and why; None where something can."""
+        camera = next(each for each in self._cameras.values() if each.id == camera_id)
+        node = next(each for each in self._nodes.values() if each.id == camera.node_id)
+        found = [(node.since_ms, f"node {node.state}")] if node.state != "online" else []
+        found += [(camera.since_ms, f"camera {camera.state}")] if camera.state != "online" else []
+        return min(found, default=None)
+
+    def set_node(self, node: KnownNode, **values: Any) -> None:
+        """Write what has become of a node."""
+        for name in ("state", "session", "since_ms"):
+            setattr(node, name, values.get(name, getattr(node, name)))
+        self._connection.execute(update(nodes).where(nodes.c.id == node.id).values(**values))
+
+    def set_camera(self, camera: KnownCamera, state: str, reason: str, since_ms: int) -> None:
+        """Write what has become of a camera."""
+        camera.state, camera.reason, camera.since_ms = state, reason, since_ms
+        values = {"state": state, "reason": reason, "since_ms": since_ms}
+        self._connection.execute(update(cameras).where(cameras.c.id == camera.id).values(**values))
+
+    def store_heard(self) -> None:
+        """Write when places were heard of."""
+        for table, heard in ((nodes, self._heard_nodes), (cameras, self._heard_cameras)):
+            if heard:
+                change = update(table).where(table.c.id == bindparam("of_id")).values(heard_ms=bindparam("at_ms"))
+                rows = [{"of_id": place_id, "at_ms": at_ms} for place_id, at_ms in sorted(heard.items())]
+                self._connection.execute(change, rows)
+
+    def _made_node(self, place: Place, now_ms: int) -> KnownNode:
+        row = {"site": place.site, "node": place.node, "state": "online", "since_ms": now_ms, "heard_ms": now_ms}
+        made = self._connection.execute(insert(nodes).values(**row, sequence_seen=0).returning(nodes.c.id))
+        return KnownNode(made.scalar_one(), "online", None, now_ms, now_ms)
+
+    def _made_camera(self, node_id: int, name: str, now_ms: int) -> KnownCamera:
+        row = {"node_id": node_id, "name": name, "state": "online", "reason": "", "since_ms": now_ms}
+        made = self._connection.execute(insert(cameras).values(**row, heard_ms=now_ms).returning(cameras.c.id))
+        return KnownCamera(made.scalar_one(), node_id, None, "online", "", now_ms, now_ms)
