@@ -55,7 +55,7 @@ def _number(value: Any) -> float:
 
 def embedding_space(spec: ModelSpec, sha256: str) -> str:
     """What embeddings belong to: the FP32 model, of whatever precision the file is that serves."""
-    return spec.parent_sha256 or sha256
+    return sha256 if spec.precision == "fp32" else spec.parent_sha256
 
 
 class Gallery:

@@ -16,6 +16,7 @@ from ffe_edge.service_camera import Camera
 from ffe_edge.service_house import House
 from ffe_edge.service_reload import APART, Difference
 from ffe_edge.serving import Serving
+from ffe_edge.spec import ModelSpec
 from ffe_edge.stopwatch import Stopwatch
 from ffe_edge.types import FaceDetector
 
@@ -27,6 +28,8 @@ class Parts:
     """Model, detector and lines that belong together."""
 
     serving: Serving
+    origin: tuple[ModelSpec, str]
+    """Spec and SHA-256 of the file that it began with and residents are enrolled with; an engine may serve by now."""
     detector: FaceDetector
     lines: Cameras
     acquaintance: Acquaintances | None
@@ -51,9 +54,10 @@ class Parts:
         """
         serving = make_serving(config, on_engine)
         detector = load_detector(config.detector)
-        known = _acquaintance(config, serving)
+        origin = serving.model.spec, serving.model.sha256
+        known = Acquaintances.from_config(config, *origin)
         lines = _lines(config, serving, detector, known, house, stopwatch)
-        return cls(serving, detector, lines, known, make_serving, house, stopwatch)
+        return cls(serving, origin, detector, lines, known, make_serving, house, stopwatch)
 
     @property
     def detector_name(self) -> str:
@@ -73,13 +77,10 @@ class Parts:
             return self
         detector = load_detector(config.detector) if "detector" in sections else self.detector
         serving = self.make_serving(config, on_engine) if has_new_model else self.serving
-        known = _acquaintance(config, serving)
+        origin = (serving.model.spec, serving.model.sha256) if has_new_model else self.origin
+        known = Acquaintances.from_config(config, *origin)
         lines = _lines(config, serving, detector, known, self.house, self.stopwatch)
-        return Parts(serving, detector, lines, known, self.make_serving, self.house, self.stopwatch)
-
-
-def _acquaintance(config: Config, serving: Serving) -> Acquaintances | None:
-    return Acquaintances.from_config(config, serving.model.spec, serving.model.sha256)
+        return Parts(serving, origin, detector, lines, known, self.make_serving, self.house, self.stopwatch)
 
 
 def _lines(

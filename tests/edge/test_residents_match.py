@@ -72,7 +72,8 @@ def test_a_model_that_declares_too_little_is_refused(identity: dict[str, Any]) -
 
 def test_embeddings_belong_to_the_fp32_model_whatever_precision_serves() -> None:
     assert embedding_space(ModelSpec("net", ("a", "b")), "aa") == "aa"
-    assert embedding_space(ModelSpec("net", ("a", "b"), parent_sha256="bb"), "aa") == "bb"
+    assert embedding_space(ModelSpec("net", ("a", "b"), parent_sha256="bb"), "aa") == "aa"
+    assert embedding_space(ModelSpec("net", ("a", "b"), precision="int8", parent_sha256="bb"), "aa") == "bb"
 
 
 def test_an_embedding_is_the_nearest_residents_or_nobodys() -> None:
