@@ -22,9 +22,9 @@ VOICE: Final = "reader: "
 _MAX_TEXT: Final = 8192
 _PREFIX: Final = re.compile(r"^\[[^\]]*\]\s*")
 _CHATTER: Final = re.compile(
-    r"^(\[ *(WARN|INFO|ERROR|DEBUG):|\[OPENCV:FFMPEG:(?!0?8\]|16\])|[a-z]=|Additional debug info|\.\./|$)"
+    r"^(\[ *(WARN|INFO|ERROR|DEBUG):|\[OPENCV:FFMPEG:(?!0?8\]|16\])|[a-z]=|Consider|Additional debug info|\.\./|$)"
 )
-"""What is no cause: OpenCV's own lines, FFmpeg's below its errors, a stream's description (SDP)."""
+"""What is no cause: OpenCV's own lines, FFmpeg's below its errors, a stream's description (SDP), advice."""
 _FFMPEG_VERBOSE: Final = "40"
 _SIZE: Final = re.compile(r"Reinit context to (\d+x\d+),")
 """FFmpeg's H.264 decoder, at its first picture and at each change of size."""

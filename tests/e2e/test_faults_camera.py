@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +20,7 @@ import numpy as np
 import pytest
 from e2e.conftest import Rows
 from e2e.daemon import NODE, Daemon, counted, everything_came, write_busy_clip
-from e2e.fault_table import Fault
+from e2e.fault_table import Counts, Fault
 from e2e.mosquitto import Mosquitto, Subscriber, wait_for
 from e2e.rtsp_server import RtspServer, free_port, record, require_rtsp
 
@@ -93,9 +95,21 @@ class Home:
     def row(self, fault: str, did: str, saw: str) -> Fault:
         """Everything came: so many events."""
         assert everything_came(self.daemon, self.subscriber)
-        counts = counted(self.daemon, self.subscriber)
+        counts = settled(self.daemon, self.subscriber)
         assert (counts.holes, self.states("hall")[-1][0]) == ((), "online")
         return Fault(fault, did, saw, counts.produced, counts.delivered, counts.duplicates, counts.gaps)
+
+
+def settled(daemon: Daemon, subscriber: Subscriber) -> Counts:
+    """Counted at a moment at which no event is on its way."""
+    counts: list[Counts] = []
+
+    def is_settled() -> bool:
+        counts.append(counted(daemon, subscriber))
+        return counts[-1].produced == counts[-1].delivered
+
+    assert wait_for(is_settled, 20)
+    return counts[-1]
 
 
 @contextmanager
@@ -175,6 +189,29 @@ def test_a_camera_that_hangs_is_told_and_its_reader_killed(
             "the other camera went on",
         )
     assert (stalled, offline) == ("no frame for 1 s", "no frame for 2 s")
+    fault_table.add(row)
+
+
+def test_a_reader_that_is_killed_is_started_again(
+    tmp_path: Path, pictures: Path, clip: Path, fault_table: Rows
+) -> None:
+    require_rtsp()
+    with (
+        RtspServer(pictures=pictures, size_px=(640, 480)) as server,
+        home(tmp_path, f'source = "{server.url}"', clip) as house,
+    ):
+        house.settle()
+        for _ in range(3):
+            told, (reader,) = len(house.states()), readers(house.daemon)
+            os.kill(reader, signal.SIGKILL)
+            reason = house.comes("offline", told)
+            house.comes("online", told)
+            assert house.tells("door")
+        row = house.row(
+            "camera reader killed (SIGKILL)",
+            "3 times, each when events came again",
+            f"told offline ({reason}), started again, online, events again; the other camera went on",
+        )
     fault_table.add(row)
 
 
