@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
 from ffe_edge.dashboard.settings import Language
+from ffe_edge.dashboard.web.phrases import teach
 from ffe_edge.dashboard.web.problem import KINDS, ProblemCode
 from ffe_edge.dashboard.web.session import parts_of, session_of
 
@@ -21,7 +22,7 @@ MAX_PATH_LETTERS: Final = 512
 environment: Final = Environment(
     loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
-"""Pages add their filters to it."""
+teach(environment)
 
 
 def render(request: Request, template: str, status: int = 200, **context: Any) -> Response:
@@ -32,7 +33,8 @@ def render(request: Request, template: str, status: int = 200, **context: Any) -
         template: file in ``templates``.
         status: of HTTP.
         context: names for the template, beside ``session``, ``user``, ``role`` (all None where nobody is signed in),
-            ``language``, ``csrf`` (for the field of every form), ``home`` (settings), ``path``.
+            ``language``, ``csrf`` (for the field of every form), ``home`` (settings), ``path``, ``address`` (path
+            with its query).
 
     Raises:
         StoreError: the database cannot be used at present.
@@ -46,6 +48,7 @@ def render(request: Request, template: str, status: int = 200, **context: Any) -
         "csrf": session.csrf if session else "",
         "home": parts_of(request).settings.home,
         "path": request.url.path,
+        "address": local_path(request.url.path + (f"?{request.url.query}" if request.url.query else "")),
     }
     text = environment.get_template(template).render(names | context)
     answer = HTMLResponse(text, status)
