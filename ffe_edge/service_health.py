@@ -78,7 +78,7 @@ class HealthTeller:
             latency_p50_seconds=self._latencies.quantile(0.5),
             latency_p95_seconds=self._latencies.quantile(0.95),
             frame_age_seconds={
-                camera.id: now - camera.feed.last_seconds
+                camera.id: max(0.0, now - camera.feed.last_seconds)  # a frame may have come since `now`
                 for camera in self._cameras()
                 if camera.feed and camera.feed.last_seconds is not None
             },
