@@ -27,7 +27,7 @@ def test_health_names_every_camera_and_what_waits() -> None:
 
 def test_a_frame_that_comes_while_the_figures_are_put_together_is_of_no_age() -> None:
     feed = SimpleNamespace(frames=1, last_seconds=time.monotonic() + 60)
-    camera = cast(Camera, SimpleNamespace(id="a", feed=feed))
+    camera = cast("Camera", SimpleNamespace(id="a", feed=feed))
     assert HealthTeller(lambda: [camera], lambda: (0, 0), Latencies()).health().frame_age_seconds == {"a": 0.0}
 
 
