@@ -33,6 +33,7 @@ from ffe_export.crops_folder import DrawnCrops, draw_crops
 from ffe_export.engines import built, check_runtimes
 from ffe_export.gates import Gates
 from ffe_export.golden_crops import golden_crops
+from ffe_export.identity import with_identity
 from ffe_export.labelled import Labelled, read_labelled
 from ffe_export.latency import Plan
 from ffe_export.quantize import Quantization, Quantized
@@ -65,6 +66,8 @@ class Wish:
     """Folder of labelled crops that every file must read as FP32 does."""
     split: str | None = None
     """Of the check's rows; None takes all."""
+    identities: Path | None = None
+    """CSV of pairs on which is measured how well people are told apart."""
     most_checked: int = 500
     """Crops of the check, drawn evenly."""
     engines: tuple[EngineSettings, ...] = ()
@@ -120,8 +123,9 @@ def export_model(path: Path, out: Path, wish: Wish, progress: Progress | None = 
         raise ConfigError(f"{path}: has no evaluation.json of `ffe-edge train shipped` to write a card from")
     calibration = draw_crops(wish.calibration, wish.quantization.most_crops) if wish.calibration else None
     labelled = _labelled(wish, source)
-    if (calibration or labelled) and source.spec.size_px != CROP_PX:
+    if (calibration or labelled or wish.identities) and source.spec.size_px != CROP_PX:
         raise ModelError(f"{path}: takes crops of {source.spec.size_px} px, those of a folder have {CROP_PX}")
+    source = with_identity(source, wish.identities, tell)
     check_runtimes(wish.engines)
     golden = golden_crops(source.spec.size_px)
     with staged(out) as folder, ExitStack() as opened:
