@@ -10,15 +10,17 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
-from ffe_edge.dashboard.records import Camera, Node, Outage, Person, Told, told, told_gap, told_lost
+from ffe_edge.dashboard.outages import Outages
+from ffe_edge.dashboard.records import Camera, Node, Person, Told, moved, told, told_gap, told_lost
 from ffe_edge.messages import CameraStatus, EmotionCloudEvent, GapCloudEvent, Status
 
 MAX_EVENTS = 400
 MAX_IDS = 4096
-MAX_PEOPLE = 64
+MAX_PEOPLE = 512
 MAX_PLACES = 256
 """Nodes, and cameras, that are remembered."""
-MAX_OUTAGES = 64
+MAX_PAST = 4 * MAX_PLACES
+"""Sessions of nodes that are over, and are remembered so that their news is known as old."""
 CLOCK_SKEW_MS = 2000
 """An event from further ahead than this has a wrong clock: its arrival counts."""
 
@@ -37,34 +39,82 @@ class Board:
         self._ids: OrderedDict[str, None] = OrderedDict()
         self._events: deque[Told] = deque(maxlen=MAX_EVENTS)
         self._news: deque[Told] = deque(maxlen=MAX_EVENTS)
-        self._outages: deque[Outage] = deque(maxlen=MAX_OUTAGES)
+        self._outages = Outages()
         self._broker_connected = False
         self._broker_since_ms: int | None = None
         self._blind_until_ms = 0
+        self._store_is_there = True
+        self._store_since_ms: int | None = None
+        self._past: OrderedDict[str, None] = OrderedDict()
         self.event_count = 0
 
-    def set_broker(self, connected: bool, now_ms: int) -> bool:
+    def set_broker(self, connected: bool, now_ms: int, *, is_resumed: bool = False) -> bool:
         """The connection to the broker has come or gone; False when that is no news.
 
-        What was told in between is not delivered later: who was in view before is only the last that is known.
+        Unless the broker has kept what was told in between (``is_resumed``), it is not delivered later: who was in view
+        before is only the last that is known.
         """
         if connected == self._broker_connected and self._broker_since_ms is not None:
             return False
         self._broker_connected = connected
         self._broker_since_ms = now_ms
-        self._blind_until_ms = now_ms if connected else self._blind_until_ms
-        self._mark_outage("broker", not connected, now_ms)
+        self._blind_until_ms = now_ms if connected and not is_resumed else self._blind_until_ms
+        self._outages.mark("broker", not connected, now_ms)
         return True
 
+    def set_store(self, is_there: bool, now_ms: int) -> bool:
+        """The database has come or gone; while it is away nothing new is known. False when that is no news."""
+        if is_there == self._store_is_there:
+            return False
+        self._store_is_there = is_there
+        self._store_since_ms = now_ms
+        self._outages.mark("database", not is_there, now_ms)
+        return True
+
+    def know_node(self, name: str, node: Node) -> None:
+        """What was known of a node before the program began."""
+        _put(self._nodes, name, node, MAX_PLACES)
+        if node.state != "online":
+            self._outages.mark(name, True, node.since_ms)
+
+    def know_camera(self, name: str, camera: Camera) -> None:
+        """What was known of a camera before the program began."""
+        _put(self._cameras, name, camera, MAX_PLACES)
+        if camera.state != "online":
+            self._outages.mark(name, True, camera.since_ms)
+
+    def know_person(self, person: Person) -> None:
+        """Who was in view when the program began, as far as is known; certain once heard of again."""
+        _put(self._people, person.person, person, MAX_PEOPLE)
+
+    def know_order(self, camera: str, boot_id: str, sequence: int) -> None:
+        """An event of a camera that is known; what came before the last of them is history."""
+        if sequence > self._order.get(camera, ("", 0))[1]:
+            _put(self._order, camera, (boot_id, sequence), MAX_PLACES)
+
+    def hear(self, name: str, now_ms: int) -> bool:
+        """A node or camera has shown that it lives; that alone is no news."""
+        if (node := self._nodes.get(name)) is not None:
+            self._nodes[name] = replace(node, heard_ms=now_ms)
+        if (camera := self._cameras.get(name)) is not None:
+            self._cameras[name] = replace(camera, heard_ms=now_ms)
+        return False
+
     def set_node(self, name: str, status: Status, now_ms: int) -> bool:
-        """A birth, a will or a clean stop; False for the will of an older session.
+        """A birth, a will or a clean stop; False for the news of an older session.
 
         A will that was late sticks as retained message: it is told apart by its session.
         """
         known = self._nodes.get(name)
+        if status.state == "online" and known and known.session is None:
+            self._past.pop(f"{name} {status.session}", None)  # it was only away
+        if f"{name} {status.session}" in self._past:
+            return False
         if known and status.state != "online" and known.session not in (None, status.session):
             return False
         restarted = known is not None and known.session not in (None, status.session)
+        if known and restarted:
+            _put(self._past, f"{name} {known.session}", None, MAX_PAST)
         if restarted or status.state == "stopped":
             self._forget(lambda person: person.camera.startswith(f"{name}/"), now_ms)
             self._order = OrderedDict(
@@ -72,7 +122,7 @@ class Board:
             )
         since_ms = known.since_ms if known and known.state == status.state and not restarted else now_ms
         _put(self._nodes, name, Node(status.state, status.session, since_ms, now_ms), MAX_PLACES)
-        self._mark_outage(name, status.state != "online", now_ms)
+        self._outages.mark(name, status.state != "online", now_ms)
         return True
 
     def set_camera(self, name: str, status: CameraStatus, now_ms: int) -> bool:
@@ -82,11 +132,19 @@ class Board:
         _put(self._cameras, name, Camera(status.state, status.reason, since_ms, now_ms), MAX_PLACES)
         if status.state in ("privacy", "disabled"):
             self._forget(lambda person: person.camera == name, now_ms)
-        self._mark_outage(name, status.state != "online", now_ms)
+        self._outages.mark(name, status.state != "online", now_ms)
         return True
 
-    def add_event(self, camera: str, event: EmotionCloudEvent | GapCloudEvent, now_ms: int) -> bool:
-        """An event; False when it was told before."""
+    def add_event(
+        self,
+        camera: str,
+        event: EmotionCloudEvent | GapCloudEvent,
+        now_ms: int,
+        *,
+        resident: str | None = None,
+        late: bool = False,
+    ) -> bool:
+        """An event; False when it was told before. ``resident`` is whose time it is counted as."""
         if event.id in self._ids:
             return False
         _put(self._ids, event.id, None, MAX_IDS)
@@ -94,7 +152,10 @@ class Board:
         at_ms = int(event.time.timestamp() * 1000)
         if not event.clocksync or at_ms > now_ms + CLOCK_SKEW_MS:
             at_ms = now_ms
-        line = told_gap(camera, event, at_ms) if isinstance(event, GapCloudEvent) else told(camera, event, at_ms)
+        if isinstance(event, GapCloudEvent):
+            line = told_gap(camera, event, at_ms)
+        else:
+            line = told(camera, event, at_ms, resident=resident, late=late)
         self._tell(line)
         self._node_lives(camera.rpartition("/")[0], now_ms)
         if self._is_in_order(camera, event) and isinstance(event, EmotionCloudEvent):
@@ -103,10 +164,7 @@ class Board:
 
     def snapshot(self, now_ms: int) -> JsonObject:
         """Everything, as a JSON object."""
-        return self.present(now_ms) | {
-            "events": [asdict(line) for line in self._events],
-            "outages": self.outages(),
-        }
+        return self.present(now_ms) | {"events": [asdict(line) for line in self._events], "outages": self.outages()}
 
     def take_news(self) -> list[JsonObject]:
         """The lines that are new since the last call, as JSON objects."""
@@ -116,13 +174,14 @@ class Board:
 
     def outages(self) -> list[JsonObject]:
         """The times of which nothing is known, as JSON objects."""
-        return [asdict(outage) for outage in self._outages]
+        return self._outages.told()
 
     def present(self, now_ms: int) -> JsonObject:
         """The moment without its history, as a JSON object."""
         return {
             "now_ms": now_ms,
             "broker": {"connected": self._broker_connected, "since_ms": self._broker_since_ms},
+            "store": {"available": self._store_is_there, "since_ms": self._store_since_ms},
             "nodes": [{"name": name} | asdict(node) for name, node in sorted(self._nodes.items())],
             "cameras": [{"name": name} | asdict(camera) for name, camera in sorted(self._cameras.items())],
             "people": [
@@ -137,20 +196,7 @@ class Board:
         if line.change == "end":
             self._people.pop(key, None)
             return
-        known = self._people.get(key)
-        person = Person(
-            key,
-            line.camera,
-            event.data.track,
-            line.emotion,
-            line.emotion_ja,
-            line.confidence,
-            event.data.probabilities,
-            line.at_ms,
-            known.seen_ms if known else line.at_ms - line.held_ms,
-            now_ms,
-        )
-        _put(self._people, key, person, MAX_PEOPLE)
+        _put(self._people, key, moved(self._people.get(key), line, event, now_ms), MAX_PEOPLE)
 
     def _is_in_order(self, camera: str, event: EmotionCloudEvent | GapCloudEvent) -> bool:
         """False for history that comes late: it is listed, and moves nobody."""
@@ -168,8 +214,9 @@ class Board:
         if known.state == "online":
             self._nodes[name] = replace(known, heard_ms=now_ms)
         else:
+            _put(self._past, f"{name} {known.session}", None, MAX_PAST)
             self._nodes[name] = Node("online", None, now_ms, now_ms)
-            self._mark_outage(name, False, now_ms)
+            self._outages.mark(name, False, now_ms)
 
     def _is_certain(self, person: Person) -> bool:
         """Whether somebody can be taken as still there."""
@@ -177,6 +224,7 @@ class Board:
         camera = self._cameras.get(person.camera)
         return (
             self._broker_connected
+            and self._store_is_there
             and person.heard_ms >= self._blind_until_ms
             and (node is None or node.state == "online")
             and (camera is None or camera.state == "online")
@@ -192,15 +240,6 @@ class Board:
     def _tell(self, line: Told) -> None:
         self._events.append(line)
         self._news.append(line)
-
-    def _mark_outage(self, place: str, broken: bool, now_ms: int) -> None:
-        for index, outage in enumerate(self._outages):
-            if outage.place == place and outage.to_ms is None:
-                if not broken:
-                    self._outages[index] = replace(outage, to_ms=now_ms)
-                return
-        if broken:
-            self._outages.append(Outage(place, now_ms, None))
 
 
 def _put(known: MutableMapping[str, V], key: str, value: V, limit: int) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from ffe_edge.dashboard.tables import options
 
-OptionKey = Literal["alert-settings", "notice", "retention"]
+OptionKey = Literal["alert-settings", "alerts-held", "client-id", "forgets-owed", "notice", "retention"]
 
 
 def read(connection: Connection, key: OptionKey) -> Any:

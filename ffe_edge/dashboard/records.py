@@ -51,6 +51,8 @@ class Person:
     """Since when the person is known."""
     heard_ms: int
     """When an event of this person arrived last."""
+    resident: str | None = None
+    """Whose time it is counted as; only of who consented."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,10 @@ class Told:
     at_ms: int
     lost: int | None
     """Events that a gap names; None when it is not known, or no gap."""
+    resident: str | None = None
+    """Whose time it is counted as; only of who consented."""
+    late: bool = False
+    """It tells of a time that was over when it came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,7 @@ class Outage:
     """None while it lasts."""
 
 
-def told(camera: str, event: EmotionCloudEvent, at_ms: int) -> Told:
+def told(camera: str, event: EmotionCloudEvent, at_ms: int, *, resident: str | None = None, late: bool = False) -> Told:
     """The line of an emotion event of a camera."""
     data = event.data
     return Told(
@@ -100,12 +106,32 @@ def told(camera: str, event: EmotionCloudEvent, at_ms: int) -> Told:
         round(min(data.held_seconds, 1e9) * 1000),
         at_ms,
         None,
+        resident,
+        late,
     )
 
 
 def told_gap(camera: str, event: GapCloudEvent, at_ms: int) -> Told:
     """The line of a gap of a camera."""
     return Told(event.id, camera, None, None, "gap", "", "", None, 0.0, 0, at_ms, event.data.count)
+
+
+def moved(known: Person | None, line: Told, event: EmotionCloudEvent, now_ms: int) -> Person:
+    """Somebody in view as a line of the list leaves them; ``known`` is how they were before."""
+    is_same = known is not None and line.change != "start"
+    return Person(
+        f"{line.camera}#{event.data.track}",
+        line.camera,
+        event.data.track,
+        line.emotion,
+        line.emotion_ja,
+        line.confidence,
+        event.data.probabilities,
+        line.at_ms,
+        known.seen_ms if known else line.at_ms - line.held_ms,
+        now_ms,
+        line.resident or (known.resident if known and is_same else None),
+    )
 
 
 def told_lost(person: Person, at_ms: int) -> Told:
@@ -123,4 +149,5 @@ def told_lost(person: Person, at_ms: int) -> Told:
         max(0, at_ms - person.since_ms),
         at_ms,
         None,
+        person.resident,
     )

@@ -1,8 +1,9 @@
 """What a node has told and is still missing here. Pure: the clock is passed in.
 
 A node numbers everything that it tells from 1 on, without a hole: events of all its cameras, minutes and gaps. What is
-missing was lost on the way, and the node is asked to tell it again: 5 s after a hole was seen, at most once a minute. A
-gap names what will never come, and so fills its hole. So does a node that no longer has what it is asked for.
+missing was lost on the way, and the node is asked to tell it again: 5 s after a hole was seen, at most once a minute,
+and ever more rarely where it does not answer. A gap names what will never come, and so fills its hole. So does a node
+that no longer has what it is asked for.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Final
 ASK_AFTER_MS: Final = 5_000
 """So long a hole may fill itself."""
 ASK_EVERY_MS: Final = 60_000
+ASK_AT_LEAST_EVERY_MS: Final = 3_600_000
 MAX_ASKED: Final = 3
 """A hole that so many answers did not fill is never filled."""
 MAX_RANGES: Final = 1_000
@@ -107,18 +109,21 @@ class Asking:
         self._noticed_ms = 0
         self._asked_ms: int | None = None
         self._fruitless = 0
+        self._unanswered = 0
 
     def due(self, sequences: Sequences, now_ms: int) -> int | None:
         """The sequence from which on the node is to be asked to tell again; None: nothing is to be asked now."""
         first = next(iter(sequences.holes()), None)
         if first is None or self._hole is None or first.first != self._hole.first:
-            self._noticed_ms, self._fruitless = now_ms, 0
+            self._noticed_ms, self._fruitless, self._unanswered = now_ms, 0, 0
         self._hole = first
         if first is None or now_ms - self._noticed_ms < ASK_AFTER_MS:
             return None
-        if self._asked_ms is not None and now_ms - self._asked_ms < ASK_EVERY_MS:
+        rest_ms = min(ASK_EVERY_MS << max(0, self._unanswered - 1), ASK_AT_LEAST_EVERY_MS)
+        if self._asked_ms is not None and now_ms - self._asked_ms < rest_ms:
             return None
         self._asked_ms = now_ms
+        self._unanswered += 1
         return first.first
 
     def answered(self, sequences: Sequences, asked: int, oldest: int | None) -> int:
@@ -132,6 +137,7 @@ class Asking:
         Returns:
             How many will never come.
         """
+        self._unanswered = 0
         first = next(iter(sequences.holes()), None)
         if first is None:
             return 0

@@ -89,9 +89,19 @@ def test_who_counts_from_the_beginning_again_has_no_hole() -> None:
 
 def test_a_hole_is_asked_for_after_five_seconds_and_once_a_minute() -> None:
     sequences, asking = told(1, 4), Asking()
-    asked = [second for second in range(200) if asking.due(sequences, second * 1000) == 2]
+    asked = []
+    for second in range(200):
+        if asking.due(sequences, second * 1000) == 2:
+            asked.append(second)
+            asking.answered(sequences, 1, 1)
     assert asked == [5, 65, 125, 185]
     assert (ASK_AFTER_MS, ASK_EVERY_MS) == (5000, 60_000)
+
+
+def test_who_does_not_answer_is_asked_ever_more_rarely() -> None:
+    sequences, asking = told(1, 4), Asking()
+    asked = [minute for minute in range(300) if asking.due(sequences, minute * 60_000 + 1)]
+    assert asked == [1, 2, 4, 8, 16, 32, 64, 124, 184, 244]
 
 
 def test_a_hole_that_fills_itself_is_not_asked_for() -> None:

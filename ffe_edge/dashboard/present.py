@@ -1,0 +1,128 @@
+"""The picture of the moment for all open pages: fed with what is committed, so that no page shows what may be lost."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from ffe_edge.dashboard.arrivals import Arrival, Place
+from ffe_edge.dashboard.board import Board, JsonObject
+from ffe_edge.dashboard.follower import Follower
+from ffe_edge.dashboard.last_known import LastKnown
+from ffe_edge.dashboard.recall import recall
+from ffe_edge.messages import CameraStatus, EmotionCloudEvent, GapCloudEvent, Status
+
+
+class Present:
+    """Thread-safe. Pages ``follow`` it; the writer, the subscriber and the watch tell it."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        """Nothing is known yet.
+
+        Args:
+            clock: Unix seconds.
+        """
+        self._clock = clock
+        self._board = Board()
+        self._followers: list[Follower] = []
+        self._mutex = threading.RLock()
+
+    def recall(self, known: LastKnown) -> None:
+        """Begin with what the store knew last; what the broker has kept comes by itself."""
+        with self._mutex:
+            recall(self._board, known)
+
+    def snapshot(self) -> JsonObject:
+        """Everything that is known, as a JSON object."""
+        with self._mutex:
+            return self._board.snapshot(self._now_ms())
+
+    def follow(self, wake: Callable[[], object]) -> Follower:
+        """Collect updates from now on; ``wake`` is called from other threads and must not block."""
+        with self._mutex:
+            follower = Follower(wake)
+            follower.put("snapshot", self._snapshot_text())
+            self._followers.append(follower)
+            return follower
+
+    def unfollow(self, follower: Follower) -> None:
+        """Collect no more."""
+        with self._mutex:
+            self._followers.remove(follower)
+
+    def take(self, follower: Follower) -> list[tuple[str, str]]:
+        """What happened since the last call, as (kind, JSON); kind is ``snapshot``, ``update`` or ``alert``."""
+        with self._mutex:
+            return follower.take(self._snapshot_text)
+
+    @property
+    def followers(self) -> int:
+        """How many pages are open."""
+        with self._mutex:
+            return len(self._followers)
+
+    def committed(self, arrivals: Sequence[Arrival], residents: Mapping[str, str]) -> None:
+        """Take in what is new in the store.
+
+        Args:
+            arrivals: in their order.
+            residents: by the id of an event, whose time it is counted as.
+        """
+        with self._mutex:
+            now_ms = self._now_ms()
+            news = [self._take(arrival, residents, now_ms) for arrival in arrivals]
+            if any(news):
+                self._tell(now_ms)
+
+    def set_broker(self, connected: bool, is_resumed: bool) -> None:
+        """The connection to the broker has come or gone; ``is_resumed``: it has kept what came in between."""
+        self._change(lambda board, now_ms: board.set_broker(connected, now_ms, is_resumed=is_resumed))
+
+    def set_store(self, is_there: bool) -> None:
+        """The database has come or gone."""
+        self._change(lambda board, now_ms: board.set_store(is_there, now_ms))
+
+    def tell_alert(self, alert: JsonObject) -> None:
+        """Something has become of an alert; pages get it as it is."""
+        with self._mutex:
+            text = json.dumps(alert, allow_nan=False)
+            for follower in self._followers:
+                follower.put("alert", text)
+
+    def _change(self, change: Callable[[Board, int], bool]) -> None:
+        with self._mutex:
+            now_ms = self._now_ms()
+            if change(self._board, now_ms):
+                self._tell(now_ms)
+
+    def _take(self, arrival: Arrival, residents: Mapping[str, str], now_ms: int) -> bool:
+        """Take in one message; whether it is news for the pages."""
+        name, message = _name(arrival.place), arrival.message
+        if isinstance(message, (EmotionCloudEvent, GapCloudEvent)):
+            resident = residents.get(message.id)
+            return self._board.add_event(name, message, now_ms, resident=resident, late=arrival.is_late)
+        if isinstance(message, Status):
+            return self._board.set_node(name, message, now_ms)
+        if isinstance(message, CameraStatus):
+            return self._board.set_camera(name, message, now_ms)
+        return False if arrival.retained else self._board.hear(name, now_ms)
+
+    def _tell(self, now_ms: int) -> None:
+        events = self._board.take_news()
+        if self._followers:
+            update = self._board.present(now_ms) | {"events": events, "outages": self._board.outages()}
+            text = json.dumps(update, allow_nan=False)
+            for follower in self._followers:
+                follower.put("update", text)
+
+    def _snapshot_text(self) -> str:
+        return json.dumps(self._board.snapshot(self._now_ms()), allow_nan=False)
+
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
+
+
+def _name(place: Place) -> str:
+    return "/".join(part for part in (place.site, place.node, place.camera) if part is not None)
