@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Annotated, Final, Literal
 
@@ -107,6 +108,7 @@ class Commands:
         handler: Handler,
         *,
         closed_topics: tuple[str, ...] = (),
+        counts: Counter[str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Put together.
@@ -115,6 +117,7 @@ class Commands:
             node_topic: prefix of the node's topics.
             handler: what does them. Its ``FfeError`` becomes the reason of the answer.
             closed_topics: prefixes below which no answer is published, beside the root of the nodes' topics.
+            counts: of commands ``done``, ``refused`` and ``dropped``, counted on.
             clock: seconds.
         """
         self.topic_filter = f"{node_topic}/command/+"
@@ -123,6 +126,7 @@ class Commands:
         root = node_topic.rsplit("/", 2)[0]
         self._closed_topics = (f"{root}/", "$", *closed_topics)
         self._handler = handler
+        self._counts = Counter() if counts is None else counts
         self._clock = clock
         self._budget = float(BURST)
         self._counted_at = clock()
@@ -132,6 +136,7 @@ class Commands:
         """Do a command; returns the answer where one was asked for."""
         name = incoming.topic.removeprefix(self._prefix)
         if not self._has_budget():
+            self._counts["dropped"] += 1
             if self._refusing:
                 return None
             self._refusing = True
@@ -140,6 +145,7 @@ class Commands:
         else:
             self._refusing = False
             answer = self._answer(name, incoming)
+            self._counts["done" if answer.ok else "refused"] += 1
         return self._message(answer, incoming)
 
     def _answer(self, name: str, incoming: Incoming) -> Answer:

@@ -9,7 +9,7 @@ Source: Prometheus, exposition formats, text-based format 0.0.4.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -49,6 +49,8 @@ class Totals:
     reloads: int
     failed_reloads: int
     is_alive: bool
+    commands: Mapping[str, int] = field(default_factory=dict)
+    """By what became of them."""
 
 
 def render(metrics: Iterable[Metric]) -> str:
@@ -63,6 +65,7 @@ def render(metrics: Iterable[Metric]) -> str:
 def of_node(totals: Totals) -> list[Metric]:
     """Figures of the node and its process."""
     states = [({"state": state}, state == totals.broker_state) for state in (*get_args(BrokerState), "none")]
+    commands = [({"result": result}, totals.commands.get(result, 0)) for result in ("done", "refused", "dropped")]
     return [
         _one("ffe_build_info", "gauge", "Version of ffe-edge.", 1, {"version": __version__}),
         _one("ffe_alive", "gauge", "1 while capture, inference and publishing make progress.", totals.is_alive),
@@ -71,6 +74,7 @@ def of_node(totals: Totals) -> list[Metric]:
         _one("ffe_gaps_total", "counter", "Gaps told since the start.", totals.gaps),
         _one("ffe_broker_connected", "gauge", "1 while the broker is connected.", totals.broker_state == "connected"),
         Metric("ffe_broker_state", "gauge", "1 for how things stand with the broker.", tuple(states)),
+        Metric("ffe_commands_total", "counter", "Commands, by what became of them.", tuple(commands)),
         _one("ffe_reloads_total", "counter", "Reloads that took effect.", totals.reloads),
         _one("ffe_failed_reloads_total", "counter", "Reloads that were refused.", totals.failed_reloads),
         _one("process_resident_memory_bytes", "gauge", "Memory of this process in RAM.", memory_bytes()),

@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+from ffe_edge.errors import StoreError
 from ffe_edge.messages import Gap
 from ffe_edge.outbox_delivered import Delivered, Replay
 from ffe_edge.outbox_entries import Entry, evict, forget, insert, insert_gap, matching
@@ -56,6 +57,7 @@ class Outbox:
         self._keep = (keep_seconds, min(keep_bytes, max_bytes // 4))
         self._gaps = 0
         self._count = 0
+        self._unstored = 0
         self._store = Store(path, max_bytes)
         self._store.open(self._load, self._start_again)
 
@@ -78,6 +80,22 @@ class Outbox:
             StoreError: it cannot be stored.
         """
         return self._store.guarded(lambda: self._append(topic, render, EVICTED_SHARES))
+
+    def offer(self, topic: str, render: Callable[[int], bytes]) -> Entry | None:
+        """``append`` for whom a disk that cannot be used at all is no reason to stop.
+
+        Returns:
+            None where it is lost; how many are is told as a gap as soon as something can be stored again.
+        """
+        try:
+            if self._unstored:
+                self._store.guarded(self._tell_unstored)
+            return self.append(topic, render)
+        except StoreError as error:
+            if not self._unstored:
+                logger.error("events are lost, told as a gap later: %s", error)  # noqa: TRY400 - one line, no traceback
+            self._unstored += 1
+            return None
 
     def pending(self, after: int, limit: int) -> list[Entry]:
         """The oldest entries whose sequence is greater than ``after``, in order.
@@ -122,12 +140,12 @@ class Outbox:
         self._store.guarded(lambda: self._delivered.unmark(sequence))
 
     def expire(self) -> None:
-        """Drop delivered entries that were kept long enough; to be called now and then.
+        """Drop delivered entries that were kept long enough, and use a disk that was full; to be called now and then.
 
         Raises:
             StoreError: they cannot be removed.
         """
-        self._store.guarded(lambda: self._delivered.expire())  # noqa: PLW0108  # another one after damage
+        self._store.guarded(self._expire)
 
     def holds(self, matches: Callable[[bytes], bool]) -> bool:
         """Whether the payload of any entry matches, delivered or not.
@@ -180,7 +198,7 @@ class Outbox:
         except sqlite3.OperationalError as error:
             if not is_full(error) or len(shares) == 1:
                 raise
-            return self._append(topic, render, shares[1:])
+            return self._append(topic, render, shares if not room_is_short and self._store.grow() else shares[1:])
         self._count += 1
         if room_is_short:
             self._delivered.measure()
@@ -197,6 +215,18 @@ class Outbox:
 
     def _insert_gap(self, gap: Gap) -> None:
         insert_gap(self._database, self._gap_topic, gap, self._render_gap)
+
+    def _expire(self) -> None:
+        self._delivered.expire()
+        self._store.grow_after_full_disk()
+
+    def _tell_unstored(self) -> None:
+        with transaction(self._database):
+            self._insert_gap(Gap(first=None, last=None, count=self._unstored, reason="the disk could not be written"))
+        logger.warning("events are stored again; %d were lost, told as a gap", self._unstored)
+        self._unstored = 0
+        self._count += 1
+        self._gaps += 1
 
     def _acknowledge(self, sequence: int) -> None:
         try:

@@ -16,6 +16,10 @@ from ffe_edge.errors import StoreError
 logger = logging.getLogger(__name__)
 
 PAGE_BYTES = 4096
+CHUNK_PAGES = 256
+"""By so much the file grows at once ..."""
+ROOMY_BYTES = 3 * CHUNK_PAGES * PAGE_BYTES
+"""... where the disk has room for that, for as much in the write-ahead log, and more."""
 RESERVE_BYTES = 128 * PAGE_BYTES
 """More than the write-ahead log holds: what SQLite needs to come out of a full disk."""
 SCHEMA = """
@@ -31,6 +35,7 @@ CREATE TABLE IF NOT EXISTS delivered (
     delivered_at REAL NOT NULL,  -- Unix seconds
     again INTEGER NOT NULL  -- 1: to be delivered once more
 );
+CREATE TABLE IF NOT EXISTS room (taken BLOB);  -- empty but while the file grows
 CREATE INDEX IF NOT EXISTS again ON delivered (sequence) WHERE again = 1;
 COMMIT;
 """
@@ -69,7 +74,7 @@ def connect(path: Path | None, max_bytes: int) -> sqlite3.Connection:
         database.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
         database.execute("PRAGMA wal_autocheckpoint = 50")
         database.execute(f"PRAGMA journal_size_limit = {256 * PAGE_BYTES}")
-        database.execute(f"PRAGMA max_page_count = {max_bytes // PAGE_BYTES}")
+        _set_limit(database, max_bytes // PAGE_BYTES)
         (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
@@ -78,6 +83,41 @@ def connect(path: Path | None, max_bytes: int) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def grow(database: sqlite3.Connection, path: Path, max_bytes: int) -> bool:
+    """Take a chunk of the disk more, really written, for the file and for the write-ahead log; no further from then on.
+
+    What is stored later needs nothing of a disk that others may have filled.
+
+    Returns:
+        Whether there is room now that was not there.
+
+    Raises:
+        sqlite3.Error: the disk is full after all; what is stored already is safe.
+        OSError: the disk does not say how full it is.
+    """
+    (pages,), (free,) = (database.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "freelist_count"))
+    limit = min(max_bytes // PAGE_BYTES, pages + CHUNK_PAGES)
+    database.execute("DELETE FROM room")  # a crash in the middle may have left it
+    disk = os.statvfs(path.parent)
+    if disk.f_bavail * disk.f_frsize < ROOMY_BYTES:
+        _set_limit(database, pages)
+        return False
+    try:
+        _set_limit(database, limit)
+        room = max(0, limit - pages + free - 8) * (PAGE_BYTES - 4)  # an overflow page holds all but 4 bytes
+        database.execute("INSERT INTO room VALUES (zeroblob(?))", (room,))
+        database.execute("PRAGMA wal_checkpoint").fetchall()
+        database.execute("DELETE FROM room")
+    finally:
+        (now,) = database.execute("PRAGMA page_count").fetchone()
+        _set_limit(database, now)
+    return bool(now > pages)
+
+
+def _set_limit(database: sqlite3.Connection, pages: int) -> None:
+    database.execute(f"PRAGMA max_page_count = {pages}")
 
 
 def reserve(path: Path) -> None:
@@ -96,10 +136,19 @@ def use_reserve(database: sqlite3.Connection, path: Path) -> None:
         sqlite3.Error: it is not enough.
         OSError: the reserve cannot be removed.
     """
-    _reserve_of(path).unlink(missing_ok=True)
+    release_reserve(path)
     database.execute("PRAGMA wal_checkpoint").fetchall()
     (pages,) = database.execute("PRAGMA page_count").fetchone()
-    database.execute(f"PRAGMA max_page_count = {pages}")
+    _set_limit(database, pages)
+
+
+def release_reserve(path: Path) -> None:
+    """Give the space that was held back to SQLite.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    _reserve_of(path).unlink(missing_ok=True)
 
 
 def _reserve_of(path: Path) -> Path:

@@ -6,25 +6,32 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from ffe_edge.errors import StoreError
 from ffe_edge.outbox_file import (
+    PAGE_BYTES,
     REMEDY,
     connect,
     discard_quarantined,
+    grow,
     is_damage,
     is_full,
     last_sequence,
     lock,
     quarantine,
+    release_reserve,
     reserve,
     use_reserve,
 )
 
 logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 10.0
+"""A disk that was full is asked again after so long."""
 
 T = TypeVar("T")
 
@@ -47,6 +54,8 @@ class Store:
         self._path = path
         self._max_bytes = max_bytes
         self._mutex = threading.RLock()
+        self._is_short = False
+        self._tried_seconds = float("-inf")
         self._lock_descriptor = None if path is None else lock(path)
 
     def open(self, load: Callable[[], None], start_again: Callable[[int | None], None]) -> None:
@@ -96,6 +105,43 @@ class Store:
         except OSError as error:
             raise self._trouble(error) from error
 
+    def grow(self) -> bool:
+        """Take more of the disk, up to the limit; whether there is more room now. Inside ``guarded``.
+
+        Raises:
+            sqlite3.Error: the file is damaged.
+        """
+        if self._path is None or time.monotonic() < self._tried_seconds + (RETRY_SECONDS if self._is_short else 0):
+            return False
+        self._tried_seconds = time.monotonic()
+        try:
+            has_grown = grow(self.database, self._path, self._max_bytes)
+        except (sqlite3.OperationalError, OSError) as error:
+            logger.debug("%s: does not grow (%s)", self._path, error)
+            has_grown = False
+        (pages,) = self.database.execute("PRAGMA page_count").fetchone()
+        self._tell(is_short=not has_grown and (pages + 1) * PAGE_BYTES <= self._max_bytes)
+        return has_grown
+
+    def grow_after_full_disk(self) -> None:
+        """Use a disk that has room again before there is need. Inside ``guarded``.
+
+        Raises:
+            sqlite3.Error: the file is damaged.
+        """
+        if self._path is not None and self._is_short and self.grow():
+            reserve(self._path)
+
+    def _tell(self, *, is_short: bool) -> None:
+        """Say once that the disk is full, and once that it is not any more."""
+        if is_short and not self._is_short:
+            logger.error(
+                "%s: the disk is full; if need be the oldest events are given up; free disk space", self._path
+            )
+        elif self._is_short and not is_short:
+            logger.info("%s: the disk has room again", self._path)
+        self._is_short = is_short
+
     def close(self) -> None:
         """Release the file."""
         with self._mutex:
@@ -107,11 +153,24 @@ class Store:
             self.database = connect(self._path, self._max_bytes)
             self._load()
         except sqlite3.Error as error:
-            if self._path is None or not is_damage(error):
+            if self._path is None:
                 raise self._trouble(error) from error
-            self._recover(error)
+            self._open_again(self._path, error)
         if self._path is not None:
+            self.grow()
             reserve(self._path)
+
+    def _open_again(self, path: Path, error: sqlite3.Error) -> None:
+        """After damage, or on a disk so full that SQLite has no room for the files it works with."""
+        if is_damage(error):
+            self._recover(error)
+            return
+        try:
+            release_reserve(path)
+            self.database = connect(path, self._max_bytes)
+            self._load()
+        except (sqlite3.Error, OSError) as second:
+            raise self._trouble(second) from second
 
     def _recover(self, error: sqlite3.Error) -> None:
         if self._path is None or not (is_damage(error) or is_full(error)):

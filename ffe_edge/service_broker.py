@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from ffe_edge import __version__
@@ -51,6 +52,7 @@ def make_publisher(
     birth: Callable[[], bytes],
     obey: Handler,
     on_home: Callable[[Incoming], Message | None],
+    counts: Counter[str],
 ) -> Publisher | None:
     """A publisher that is not started; None where the settings name no broker.
 
@@ -61,6 +63,7 @@ def make_publisher(
         birth: the node's status on every connect.
         obey: does what commands ask for.
         on_home: takes the news that Home Assistant has started.
+        counts: of commands, by what became of them.
 
     Raises:
         BrokerError: the password or a certificate cannot be read.
@@ -68,7 +71,7 @@ def make_publisher(
     if not config.broker.url:
         return None
     home = home_assistant(config)
-    commands = Commands(config.node_topic, obey, closed_topics=home.closed_topics)
+    commands = Commands(config.node_topic, obey, closed_topics=home.closed_topics, counts=counts)
     return Publisher(
         config.broker,
         outbox,

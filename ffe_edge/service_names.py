@@ -11,6 +11,8 @@ from ffe_edge.outbox_entries import Entry
 from ffe_edge.types import EmotionEvent
 from ffe_edge.wire import resident_of
 
+Append = Callable[[EmotionEvent], Entry | None]
+
 
 class Names:
     """Between the loop and the outbox. For any thread."""
@@ -22,7 +24,7 @@ class Names:
         """Events that name others could not be removed yet."""
         self._mutex = threading.Lock()
 
-    def store(self, event: EmotionEvent, append: Callable[[EmotionEvent], Entry], *, known_only: bool) -> Entry | None:
+    def store(self, event: EmotionEvent, append: Append, *, known_only: bool) -> Entry | None:
         """Store an event with nobody's name in it who was forgotten.
 
         Of somebody forgotten the end is still told, without the name: else a consumer would show them for ever.

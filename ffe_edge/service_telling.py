@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import Final
 
+from ffe_edge.clock import clock_is_synchronised
 from ffe_edge.commands import Answer, Handler
 from ffe_edge.config import Config
 from ffe_edge.messages import CameraState, Gap, Health, Summary
@@ -28,7 +30,7 @@ from ffe_edge.wire import (
     encode_health,
     encode_status,
     encode_summary,
-    uuid7,
+    new_event_id,
 )
 
 HEALTH_EXPIRY_SECONDS: Final = 120
@@ -60,6 +62,8 @@ class Telling:
         self.context = context
         self.events = 0
         """Stored since the start."""
+        self.commands: Counter[str] = Counter()
+        """Commands since the start: ``done``, ``refused``, ``dropped``."""
         self._config = config
         self._on_event = on_event
         self._session = str(uuid.uuid4())
@@ -71,7 +75,7 @@ class Telling:
         self._is_started = False
         self._outbox = open_outbox(config, self._render_gap)
         self._names = Names(self._outbox)
-        self._publisher = self._make_publisher(config)
+        self._publisher = self.prepared(config)
 
     @property
     def pending(self) -> int:
@@ -103,11 +107,11 @@ class Telling:
     def event(self, camera_id: str, event: EmotionEvent) -> None:
         """Store an event; when this returns, the disk has it. Nobody who was forgotten is named in it."""
         topic = self._config.camera_topic(camera_id)
-        context = replace(self.context, source=topic)
-        event_id = _event_id()
+        context = self._context_of(topic)
+        event_id = new_event_id()
 
-        def append(told: EmotionEvent) -> Entry:
-            return self._outbox.append(
+        def append(told: EmotionEvent) -> Entry | None:
+            return self._outbox.offer(
                 f"{topic}/emotion",
                 lambda sequence: encode_event(told, context, sequence=sequence, event_id=event_id),
             )
@@ -128,9 +132,9 @@ class Telling:
         if self._publisher is None:
             return
         topic = self._config.camera_topic(camera_id)
-        context, event_id = replace(self.context, source=topic), _event_id()
+        context, event_id = self._context_of(topic), new_event_id()
         now, seconds = datetime.now(timezone.utc), time.monotonic()
-        self._outbox.append(
+        self._outbox.offer(
             f"{topic}/summary",
             lambda sequence: encode_summary(
                 summary, context, sequence=sequence, event_id=event_id, told_at=now, seconds=seconds
@@ -201,7 +205,8 @@ class Telling:
         Raises:
             BrokerError: the password or a certificate cannot be read.
         """
-        return self._make_publisher(config)
+        birth = partial(self._birth, self._session)
+        return make_publisher(config, self._outbox, self._session, birth, self._obey, self._taken, self.commands)
 
     def take_over(self, config: Config, publisher: Publisher | None, seconds: float) -> None:
         """Leave the present broker, which is told that the node has stopped, for another one."""
@@ -231,20 +236,15 @@ class Telling:
             if self._publisher:
                 self._publisher.publish_retained(topic, payload)
 
-    def _render_gap(self, sequence: int, gap: Gap) -> bytes:
-        now = datetime.now(timezone.utc)
-        seconds = time.monotonic()
-        return encode_gap(gap, self.context, sequence=sequence, event_id=_event_id(), told_at=now, seconds=seconds)
+    def _context_of(self, source: str) -> EventContext:
+        """Whether the clock can be believed changes while the daemon runs."""
+        return replace(self.context, source=source, clock_synchronised=clock_is_synchronised())
 
-    def _make_publisher(self, config: Config) -> Publisher | None:
-        return make_publisher(
-            config, self._outbox, self._session, lambda: self._birth(self._session), self._obey, self._taken
-        )
+    def _render_gap(self, sequence: int, gap: Gap) -> bytes:
+        now, seconds = datetime.now(timezone.utc), time.monotonic()
+        context = self._context_of(self.context.source)
+        return encode_gap(gap, context, sequence=sequence, event_id=new_event_id(), told_at=now, seconds=seconds)
 
     def _taken(self, incoming: Incoming) -> Message | None:
         """Home Assistant has started."""
         return self._home.take(incoming)
-
-
-def _event_id() -> uuid.UUID:
-    return uuid7(time.time_ns() // 1_000_000, os.urandom(10))

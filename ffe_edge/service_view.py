@@ -73,4 +73,5 @@ class View:
             reloads=self.reloads,
             failed_reloads=self.failed_reloads,
             is_alive=not self._watch.hung(),
+            commands=telling.commands,
         )

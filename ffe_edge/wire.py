@@ -6,6 +6,8 @@ Events are JSON in CloudEvents' structured mode. Source: CNCF, CloudEvents JSON 
 from __future__ import annotations
 
 import json
+import os
+import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Annotated, Any
@@ -69,6 +71,11 @@ def uuid7(unix_ms: int, random: bytes) -> UUID:
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return UUID(int=value)
+
+
+def new_event_id() -> UUID:
+    """The name of an event of now."""
+    return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
 
 
 def encode_event(event: EmotionEvent, context: EventContext, *, sequence: int, event_id: UUID | str) -> bytes:
