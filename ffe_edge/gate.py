@@ -22,6 +22,7 @@ WhyNot = Literal["privacy", "pause", "hours", "clock"]
 
 STALE_SECONDS: Final = 60.0
 """So long after privacy has ended, older frames may still come out of a buffer."""
+ANY_LATER: Final = datetime.max.replace(tzinfo=timezone.utc)
 CLOCK_SECONDS: Final = 10.0
 """How often an unsynchronised clock is asked again."""
 
@@ -84,15 +85,25 @@ class HomeGate:
             camera_id: of the settings.
             captured_at: when the frame was taken.
         """
-        if self._is_private(camera_id, captured_at):
-            return "pause" if self._switch.reasons(camera_id) == (PAUSE,) else "privacy"
-        is_sure = self._clock_trust.is_synchronised()
-        return self._schedules[camera_id].why_not(captured_at, clock_is_synchronised=is_sure)
+        return self._asked_for(camera_id, captured_at) or self._closed(camera_id, captured_at)
+
+    def why_not_now(self, camera_id: str) -> WhyNot | None:
+        """Why a frame that is taken from now on may not be looked at."""
+        return self._asked_for(camera_id, ANY_LATER) or self._closed(camera_id, self._now())
 
     def keep(self, camera_id: str, faces: Faces, shape: Sequence[int]) -> npt.NDArray[np.bool_]:
         """(N,) bool, which of the N faces count, by the camera's zones."""
         zones = self._zones.get(camera_id)
         return np.ones(len(faces), bool) if zones is None else zones.keep(faces, shape)
+
+    def _asked_for(self, camera_id: str, captured_at: datetime) -> WhyNot | None:
+        if not self._is_private(camera_id, captured_at):
+            return None
+        return "pause" if self._switch.reasons(camera_id) == (PAUSE,) else "privacy"
+
+    def _closed(self, camera_id: str, moment: datetime) -> WhyNot | None:
+        is_sure = self._clock_trust.is_synchronised()
+        return self._schedules[camera_id].why_not(moment, clock_is_synchronised=is_sure)
 
     def _is_private(self, camera_id: str, captured_at: datetime) -> bool:
         seen = self.seen[camera_id]

@@ -150,7 +150,7 @@ class Summary(Payload):
 
     began: Time
     seconds: Elapsed
-    """How long it was."""
+    """How long it was: less than 60 where the camera or the daemon has ended."""
     emotions: Annotated[dict[Label, Elapsed], Field(max_length=64)]
     """Seconds by the emotion that was told; two people for half a minute are sixty seconds."""
     people: Count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -55,7 +55,7 @@ class House:
 
     def hidden(self, camera_id: str) -> Hidden | None:
         """Why the camera does not look now; None while it does."""
-        why = self._gate.why_not(camera_id, datetime.now(timezone.utc))
+        why = self._gate.why_not_now(camera_id)
         if why == "privacy":
             asking = [reason for reason in self._switch.reasons(camera_id) if reason != PAUSE]
             return "privacy", f"asked for by {', '.join(asking) or 'the switch'}"

@@ -79,6 +79,14 @@ def test_a_pause_is_told_after_privacy_and_before_the_hours(tmp_path: Path) -> N
     assert home.gate.why_not("lounge", night) == "pause"
 
 
+def test_what_is_taken_from_now_on_may_be_looked_at_the_moment_that_privacy_ends(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.switch.set(on=True)
+    assert home.gate.why_not_now("lounge") == "privacy"
+    home.switch.set(on=False)
+    assert (home.gate.why_not_now("lounge"), home.why_not(0.1)) == (None, "privacy")
+
+
 def test_a_frame_taken_in_privacy_is_not_looked_at_afterwards(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.switch.set(on=True)
