@@ -19,9 +19,10 @@ class DetectorSettings(Settings):
     """YuNet's ONNX; None searches ``$FFE_MODELS`` and the fetched models, then falls back to Haar."""
     confidence: Share = 0.7
     long_side_px: int = Field(default=320, ge=64, le=4096)
-    """The image is shrunk to this long side before detection ..."""
+    """The image is shrunk to this long side before detection."""
     min_face_px: int | None = Field(default=None, ge=10, le=1000)
-    """... unless faces of this side must be found, which would then be too small: the image is shrunk less."""
+    """Faces of this side must be found, too. Where they would be too small in the shrunk image, the daemon also
+    searches one tile after the other (``pipeline.tile_every_frames``); what has but one image shrinks it less."""
 
 
 class ModelSettings(Settings):
@@ -78,3 +79,6 @@ class PipelineSettings(Settings):
     """The whole picture is searched for faces this often while something moves, at once when somebody is lost ..."""
     detect_seconds: float = Field(default=1.0, gt=0, le=60)
     """... and at least this often. Between, known faces are looked for only where they are expected."""
+    tile_every_frames: int = Field(default=2, ge=1, le=1000)
+    """One tile of it is searched for far faces this often, where ``detector.min_face_px`` asks for that. A picture of
+    1280x720 with faces of 16 px has 8 tiles, one of 1920x1080 has 18."""

@@ -69,6 +69,8 @@ NEAR_PX: Final = 96
 """Side of the crop in which a known face is looked for again ..."""
 NEAR_SIDES: Final = 1.75
 """... and how many sides of the face it shows: one that has moved by a third of its side is still whole."""
+NMS: Final = 0.3
+"""Boxes that overlap by more are the same face."""
 LEAST_FOUND_PX: Final = 12
 """YuNet finds faces of this side (34 of 34 of the London clip shrunk to it; of 8 px, 31)."""
 
@@ -84,26 +86,34 @@ class YuNet:
     name = "yunet"
 
     def __init__(self, path: Path, settings: DetectorSettings) -> None:
+        self.path = path
         self._settings = settings
         try:
-            self._net = cv2.FaceDetectorYN.create(str(path), "", (320, 320), settings.confidence, 0.3, 200)
-            self._near = cv2.FaceDetectorYN.create(str(path), "", (NEAR_PX, NEAR_PX), settings.confidence, 0.3, 20)
+            self._net = cv2.FaceDetectorYN.create(str(path), "", (320, 320), settings.confidence, NMS, 200)
+            self._near = cv2.FaceDetectorYN.create(str(path), "", (NEAR_PX, NEAR_PX), settings.confidence, NMS, 20)
             self._near.detect(np.zeros((NEAR_PX, NEAR_PX, 3), np.uint8))
         except cv2.error as error:
             raise DetectorError(f"{path}: is not a YuNet detector that OpenCV {cv2.__version__} can run") from error
 
     def __call__(self, image: ImageArray) -> Faces:
-        """Find faces in (H, W, 3) uint8 BGR."""
-        small, scale = _shrunk(image, self._long_side_px(max(image.shape[:2])))
+        """Find faces in (H, W, 3) uint8 BGR, at once also those of ``min_face_px``."""
+        return self._search(image, self._long_side_px(max(image.shape[:2])))
+
+    def near_enough(self, image: ImageArray) -> Faces:
+        """Find those that the picture shrunk to ``long_side_px`` shows."""
+        return self._search(image, self._settings.long_side_px)
+
+    def _search(self, image: ImageArray, long_side_px: int) -> Faces:
+        small, scale = _shrunk(image, long_side_px)
         small = _padded(small, YUNET_MIN_PX)
         self._net.setInputSize((small.shape[1], small.shape[0]))
-        return _faces(self._run(self._net, small), scale)
+        return faces_of(self._run(self._net, small), scale)
 
     def near(self, image: ImageArray, xyxy: FloatArray) -> Faces:
         """Look for M known faces where they are expected: (M, 4) -> at most M faces, each once."""
         found = [self._in_crop(image, box) for box in xyxy]
         rows = [row for row in found if row is not None]
-        faces = _faces(np.stack(rows) if rows else None, 1.0)
+        faces = faces_of(np.stack(rows) if rows else None, 1.0)
         return faces.taken(np.asarray(_distinct(faces), np.intp))
 
     def _in_crop(self, image: ImageArray, box: FloatArray) -> FloatArray | None:
@@ -172,7 +182,7 @@ class Haar:
         return Faces(_float32(corners / scale), _float32(weight / (weight + 2)), None)
 
 
-def _faces(rows: FloatArray | None, scale: float) -> Faces:
+def faces_of(rows: FloatArray | None, scale: float) -> Faces:
     """YuNet's rows of an image that was scaled before."""
     if rows is None:
         return Faces.none()

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from ffe_edge.config import PipelineSettings
 from ffe_edge.events import Changes
 from ffe_edge.pipeline_cameras import Cameras, Told
-from ffe_edge.pipeline_view import NearLook, Progress, View
+from ffe_edge.pipeline_view import Far, NearLook, Progress, View
 from ffe_edge.quality import quality
 from ffe_edge.types import Classifier, EmotionEvent, FaceReadings, Faces, Frame, ImageArray, Tracker
 
-__all__ = ["Cameras", "NearLook", "Pipeline", "Progress", "Told"]
+__all__ = ["Cameras", "Far", "NearLook", "Pipeline", "Progress", "Told"]
 
 CAMERA = "camera"
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ffe_edge.config import Config
 from ffe_edge.events import Changes
-from ffe_edge.pipeline_view import Found, NearLook, Progress, View
+from ffe_edge.pipeline_view import Far, Found, NearLook, Progress, View
 from ffe_edge.tracks import IouTracker
 from ffe_edge.types import EmotionEvent, FaceReadings, Faces, FloatArray, Frame, ImageArray
 
@@ -54,6 +54,7 @@ class Cameras:
         view: Callable[[str], View],
         *,
         near: NearLook | None = None,
+        far: Far | None = None,
         gate: Gate | None = None,
         acquaintance: Acquaintance | None = None,
     ) -> None:
@@ -64,6 +65,7 @@ class Cameras:
             read: reads faces of several pictures.
             view: makes the state of a camera by its id.
             near: finds known faces where they are expected; None: the whole picture is searched instead.
+            far: finds faces that are too far for a search of the whole picture; None: nobody does.
             gate: what may be looked at; None: everything.
             acquaintance: knows people; None: nobody is known.
         """
@@ -71,6 +73,7 @@ class Cameras:
         self._read = read
         self._new_view = view
         self._near = near
+        self._far = far
         self._gate = gate
         self._acquaintance = acquaintance
         self._views: dict[str, View] = {}
@@ -84,6 +87,7 @@ class Cameras:
         read: Read,
         *,
         near: NearLook | None = None,
+        far: Far | None = None,
         gate: Gate | None = None,
         acquaintance: Acquaintance | None = None,
     ) -> Cameras:
@@ -94,7 +98,7 @@ class Cameras:
             tracker, changes = IouTracker(config.tracker), Changes(labels, config.events)
             return View(tracker, changes, config.pipeline, known_only=known_only)
 
-        return cls(detect, read, view, near=near, gate=gate, acquaintance=acquaintance)
+        return cls(detect, read, view, near=near, far=far, gate=gate, acquaintance=acquaintance)
 
     def step(self, frames: Sequence[tuple[str, Frame]]) -> Told:
         """Take in at most one frame of each camera; a camera begins with its first frame."""
@@ -131,7 +135,7 @@ class Cameras:
                 return np.ones(len(faces), bool)
             return self._gate.keep(camera_id, faces, frame.image.shape)
 
-        return self._view(camera_id).find(frame, self._detect, self._near, keep)
+        return self._view(camera_id).find(frame, self._detect, self._near, keep, self._far)
 
     def _read_all(self, pictures: Sequence[tuple[str, Frame, Found]]) -> None:
         """One batch over all cameras."""

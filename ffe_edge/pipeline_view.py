@@ -9,7 +9,7 @@ search at 320 px, all of them against a search at full size (50 and 48 faces of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -23,6 +23,17 @@ from ffe_edge.types import EmotionEvent, Faces, FloatArray, Frame, ImageArray, T
 
 NearLook = Callable[[ImageArray, FloatArray], Faces]
 """image and (M, 4) boxes where known faces are expected -> those of them that are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Far:
+    """Finds faces that are too far for the search of the whole picture."""
+
+    tile: Callable[[ImageArray, int], Faces]
+    """image and whose turn it is -> the far faces of one part of it."""
+    reach_px: Callable[[Sequence[int]], float]
+    """Shape of a picture -> side from which its search finds faces; 0 where nothing farther is asked for."""
+
 
 MOST_NEAR: Final = 4
 """More faces than this are found at less cost by searching the whole picture."""
@@ -58,6 +69,17 @@ class Found:
     track_ids: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What one look found."""
+
+    faces: Faces
+    sought: Collection[int] | None
+    """Who would have been found if they were there; None: everybody."""
+    is_search: bool
+    """It was not for known faces alone."""
+
+
 NOBODY: Final = Found(Faces.none(), ())
 
 
@@ -81,6 +103,8 @@ class View:
         self._changes = changes
         self._schedule = Schedule(settings)
         self._periods = EARLY / settings.classify_hz, EARLY / min(settings.settled_hz, settings.classify_hz)
+        self._tile_every_frames = settings.tile_every_frames
+        self._since_tile, self._turn = 0, -1
         self._last: tuple[float, datetime] | None = None
         """Clock and time of the last frame that was looked at."""
 
@@ -90,6 +114,7 @@ class View:
         detect: Callable[[ImageArray], Faces],
         near: NearLook | None,
         keep: Callable[[Faces], np.ndarray[tuple[int], np.dtype[np.bool_]]],
+        far: Far | None = None,
     ) -> Found:
         """Look at a frame as far as it is worth it now.
 
@@ -98,27 +123,49 @@ class View:
             detect: searches a whole picture.
             near: looks for known faces; None: the whole picture is searched instead.
             keep: which of the faces count.
+            far: searches parts of it for far faces.
 
         Returns:
             Faces whose turn it is to be read.
         """
-        tracker, seconds, periods = self.tracker, frame.seconds, self._periods
-        due = tracker.due(seconds, *periods)
-        sought = frozenset(due - tracker.missed)
-        if self._schedule.is_due(frame.image, seconds, tracker.missed):
-            faces, sought_ids = self._searched(detect, frame), None
-            periods = periods[0] * SOON, periods[1] * SOON
-        elif not sought:
+        looked = self._look(frame, detect, near, far)
+        if looked is None:
             return NOBODY
-        elif near is None or len(sought) > MOST_NEAR:
-            faces, sought_ids = self._searched(detect, frame), None
-        else:
-            faces, sought_ids = near(frame.image, tracker.expected(sought, seconds)), sought
-        faces = faces.taken(keep(faces))
-        track_ids = tracker.associate(faces, seconds, sought_ids)
-        due = tracker.due(seconds, *periods)
+        faces, share = looked.faces.taken(keep(looked.faces)), SOON if looked.is_search else 1.0
+        track_ids = self.tracker.associate(faces, frame.seconds, looked.sought)
+        due = self.tracker.due(frame.seconds, *(share * period for period in self._periods))
         which = np.array([index for index, track_id in enumerate(track_ids) if track_id in due], np.intp)
         return Found(faces.taken(which), tuple(track_ids[index] for index in which))
+
+    def _look(
+        self, frame: Frame, detect: Callable[[ImageArray], Faces], near: NearLook | None, far: Far | None
+    ) -> _Looked | None:
+        """Search the picture or a part of it, or look for known faces, or for nothing at all."""
+        tracker, seconds = self.tracker, frame.seconds
+        reach_px = far.reach_px(frame.image.shape) if far else 0.0
+        distant = self._smaller(reach_px, seconds)
+        sought = tracker.due(seconds, *self._periods) - (tracker.missed - distant)
+        self._since_tile += 1
+        is_due = self._schedule.is_due(frame.image, seconds, tracker.missed - distant)
+        if far and reach_px and not is_due and self._since_tile >= self._tile_every_frames:
+            self._since_tile, self._turn = 0, self._turn + 1
+            return _Looked(far.tile(frame.image, self._turn), (), is_search=True)
+        if is_due or (sought and (near is None or len(sought - distant) > MOST_NEAR)):
+            everybody = tracker.due(seconds, 0.0) - distant if reach_px else None
+            return self._searched(detect, frame, everybody)
+        if near is None or not sought:
+            return None
+        now = frozenset([*(sought & distant), *(sought - distant)][:MOST_NEAR])
+        return _Looked(near(frame.image, tracker.expected(now, seconds)), now, is_search=False)
+
+    def _smaller(self, reach_px: float, seconds: float) -> frozenset[int]:
+        """Numbers of those whose faces are smaller than this."""
+        if not reach_px:
+            return frozenset()
+        boxes = {track_id: self.tracker.expected({track_id}, seconds) for track_id in self.tracker.due(seconds, 0.0)}
+        return frozenset(
+            track_id for track_id, box in boxes.items() if float((box[0, 2:] - box[0, :2]).max()) < reach_px
+        )
 
     def tell(self, frame: Frame) -> Iterator[EmotionEvent]:
         """Events that the frame settles."""
@@ -139,6 +186,6 @@ class View:
         if self._last is not None:
             yield from self._changes.finish(*self._last)
 
-    def _searched(self, detect: Callable[[ImageArray], Faces], frame: Frame) -> Faces:
+    def _searched(self, detect: Callable[[ImageArray], Faces], frame: Frame, sought: Collection[int] | None) -> _Looked:
         self.progress.searched += 1
-        return detect(frame.image)
+        return _Looked(detect(frame.image), sought, is_search=True)

@@ -10,15 +10,16 @@ from ffe_edge.acquaintance import Acquaintances
 from ffe_edge.classify import ExpressionClassifier
 from ffe_edge.config import Config
 from ffe_edge.faces import YuNet, load_detector
+from ffe_edge.faces_tiles import Tiles
 from ffe_edge.mqtt import Publisher
-from ffe_edge.pipeline import Cameras
+from ffe_edge.pipeline import Cameras, Far, NearLook
 from ffe_edge.service_camera import Camera
 from ffe_edge.service_house import House
 from ffe_edge.service_reload import APART, Difference
 from ffe_edge.serving import Serving
 from ffe_edge.spec import ModelSpec
 from ffe_edge.stopwatch import Stopwatch
-from ffe_edge.types import FaceDetector
+from ffe_edge.types import FaceDetector, Faces, ImageArray
 
 MakeServing = Callable[[Config, Callable[[], None]], Serving]
 
@@ -95,15 +96,30 @@ def _lines(
     classifier = ExpressionClassifier(
         serving.runner, len(spec.labels), spec.size_px, with_embeddings=config.residents.recognise
     )
+    search, near, far = _looks(config, detector, stopwatch)
     return Cameras.from_config(
         config,
         spec.labels,
-        stopwatch.timed("detect", detector),
+        search,
         stopwatch.timed("classify", classifier.read),
-        near=stopwatch.timed("detect_near", detector.near) if isinstance(detector, YuNet) else None,
+        near=near,
+        far=far,
         gate=house,
         acquaintance=acquaintance,
     )
+
+
+def _looks(
+    config: Config, detector: FaceDetector, stopwatch: Stopwatch
+) -> tuple[Callable[[ImageArray], Faces], NearLook | None, Far | None]:
+    """How a whole picture is searched, a known face looked for, and far ones found."""
+    if not isinstance(detector, YuNet):
+        return stopwatch.timed("detect", detector), None, None
+    near, far = stopwatch.timed("detect_near", detector.near), None
+    if config.detector.min_face_px is not None:
+        tiles = Tiles(detector.path, config.detector)
+        far = Far(stopwatch.timed("detect_tile", tiles.tile), tiles.reach_px)
+    return stopwatch.timed("detect", detector.near_enough), near, far
 
 
 @dataclass(frozen=True)

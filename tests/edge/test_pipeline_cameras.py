@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from ffe_edge.config import Config
-from ffe_edge.pipeline import Cameras, Told
+from ffe_edge.pipeline import Cameras, Far, Told
 from ffe_edge.types import FaceReadings, Faces, FloatArray, Frame, ImageArray
 
 FPS = 15
@@ -174,6 +174,50 @@ def test_a_camera_that_ends_loses_its_people_and_begins_anew() -> None:
 def test_of_a_camera_that_never_came_nothing_is_known() -> None:
     home = Home(faces())
     assert (home.cameras.finish("z"), home.cameras.progress("z").frames) == ([], 0)
+
+
+class Distant:
+    """Four tiles, in one of which somebody far is; a search of the whole picture finds nobody of less than 100 px."""
+
+    def __init__(self) -> None:
+        self.home = Home(faces(10), far=Far(self.tile, lambda _shape: 100.0))
+        self.home.cameras._detect = self.search
+        self.turns: list[int] = []
+        self.searched = 0
+
+    def search(self, _image: ImageArray) -> Faces:
+        self.searched += 1
+        return faces()
+
+    def tile(self, _image: ImageArray, turn: int) -> Faces:
+        self.turns.append(turn)
+        return self.home.seen if turn % 4 == 2 else faces()
+
+
+def test_who_is_far_is_found_by_tiles_in_turns_and_then_looked_for_where_expected() -> None:
+    distant = Distant()
+    told = distant.home.run(3 * FPS)
+    assert said(told) == [("a", "start", 1, "joy")]
+    assert distant.turns == list(range(len(distant.turns)))
+    assert 3 * FPS / 2 - 4 <= len(distant.turns) <= 3 * FPS / 2
+    assert 7 <= len(distant.home.batches) <= 13
+    assert distant.searched <= 4
+
+
+def test_who_is_far_is_not_lost_because_the_whole_picture_does_not_show_them_and_is_when_gone() -> None:
+    distant = Distant()
+    distant.home.run(5 * FPS)
+    assert distant.home.cameras.progress("a").people == 1
+    distant.home.seen = faces()
+    told = distant.home.run(3 * FPS, begin=5 * FPS)
+    assert said(told) == [("a", "end", 1, "joy")]
+
+
+def test_many_far_faces_are_all_read() -> None:
+    distant = Distant()
+    distant.home.seen = faces(*range(0, 480, 80))
+    told = distant.home.run(4 * FPS)
+    assert sorted(event.track_id for _, event in told) == [1, 2, 3, 4, 5, 6]
 
 
 class NoonGate:
