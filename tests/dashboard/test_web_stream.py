@@ -65,7 +65,7 @@ def test_the_stream_is_only_for_who_is_signed_in(server: WebServer) -> None:
 
 
 def test_it_begins_with_a_picture_and_goes_on_with_news_within_a_second(site: Site, client: httpx.Client) -> None:
-    site.view.receive(f"{CAMERA}/emotion", event("start", "joy", sequence=1))
+    site.receive(f"{CAMERA}/emotion", event("start", "joy", sequence=1))
     with client.stream("GET", f"{API}/stream") as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         found = events(answer.iter_lines())
@@ -73,7 +73,7 @@ def test_it_begins_with_a_picture_and_goes_on_with_news_within_a_second(site: Si
         assert (kind, json.loads(text)["people"][0]["emotion"]) == ("snapshot", "joy")
         assert next(found) == ("beat", "{}")
         told = time.monotonic()
-        site.view.receive(f"{CAMERA}/emotion", event("change", "fear", sequence=2))
+        site.receive(f"{CAMERA}/emotion", event("change", "fear", sequence=2))
         kind, text = next(found)
         assert (kind, json.loads(text)["people"][0]["emotion"]) == ("update", "fear")
         assert time.monotonic() - told < 1
@@ -83,13 +83,13 @@ def test_a_closed_page_is_forgotten(site: Site, client: httpx.Client) -> None:
     with client.stream("GET", f"{API}/stream") as answer:
         lines = answer.iter_lines()
         assert next(lines) == "retry: 1000"
-        assert site.view.followers == 1
-    wait_until(lambda: site.view.followers == 0, "the page is forgotten")
+        assert site.present.followers == 1
+    wait_until(lambda: site.present.followers == 0, "the page is forgotten")
 
 
 def test_too_many_pages_are_turned_away(site: Site, client: httpx.Client) -> None:
     for _ in range(stream.MAX_FOLLOWERS):
-        site.view.follow(lambda: None)
+        site.present.follow(lambda: None)
     answer = client.get(f"{API}/stream")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
 
@@ -99,16 +99,16 @@ def test_a_page_that_reads_nothing_never_holds_the_others(site: Site, client: ht
     cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
     with socket.create_connection((address.hostname or "", address.port or 0)) as slow:
         slow.sendall(f"GET {API}/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {cookie}\r\n\r\n".encode())
-        wait_until(lambda: site.view.followers == 1, "the slow page is there")
+        wait_until(lambda: site.present.followers == 1, "the slow page is there")
         with client.stream("GET", f"{API}/stream") as answer:
             found = events(answer.iter_lines())
             assert next(found)[0] == "snapshot"
             for number in range(400):
-                site.view.receive(f"{CAMERA}/emotion", event(track=number, sequence=number + 1))
+                site.receive(f"{CAMERA}/emotion", event(track=number, sequence=number + 1))
             while "snapshot" not in (told := next(found))[0] and '"event_count": 400' not in told[1]:
                 pass
             started = time.monotonic()
-            site.view.receive(f"{CAMERA}/emotion", event("start", "fear", track=999, sequence=999))
+            site.receive(f"{CAMERA}/emotion", event("start", "fear", track=999, sequence=999))
             while '"event_count": 401' not in next(found)[1]:
                 pass
             assert time.monotonic() - started < 2

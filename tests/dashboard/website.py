@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import unescape
 from typing import Any
 
 import httpx
 
 from ffe_edge.dashboard import users
+from ffe_edge.dashboard.arrivals import read_arrival
 from ffe_edge.dashboard.database import Database
-from ffe_edge.dashboard.live import LiveView
 from ffe_edge.dashboard.passwords import Passwords
+from ffe_edge.dashboard.present import Present
 from ffe_edge.dashboard.rate_limit import LoginLimit
 from ffe_edge.dashboard.settings import DashboardSettings
 from ffe_edge.dashboard.users import NewUser, Role
@@ -38,12 +39,12 @@ class Clock:
 
 @dataclass
 class ToldNodes:
-    """What the devices were told."""
+    """Counts how often the devices were to be asked."""
 
-    forgotten: list[str] = field(default_factory=list)
+    times: int = 0
 
-    def forget(self, resident: str) -> None:
-        self.forgotten.append(resident)
+    def forget_owed(self) -> None:
+        self.times += 1
 
 
 class Site:
@@ -52,11 +53,11 @@ class Site:
     def __init__(self, database: Database, **settings: Any) -> None:
         self.database = database
         self.clock = Clock()
-        self.view = LiveView("mqtt://127.0.0.1:1", clock=self.clock)
+        self.present = Present(self.clock)
         self.nodes = ToldNodes()
         self.parts = Parts(
             database,
-            self.view,
+            self.present,
             self.nodes,
             DashboardSettings.model_validate(settings),
             figures=lambda: "ffe_dashboard_events_total 7\n",
@@ -65,6 +66,10 @@ class Site:
             clock=self.clock,
         )
         self.app: DashboardApp = make_app(self.parts)
+
+    def receive(self, topic: str, payload: bytes) -> None:
+        """A message that the picture is told of, and the store is not."""
+        self.present.committed([read_arrival("ffe/v1", topic, payload, self.parts.now_ms())], {})
 
     def add_user(self, name: str, role: Role = "carer", *, password: str = PASSWORD) -> int:
         with self.database.writing() as connection:

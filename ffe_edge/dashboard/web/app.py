@@ -16,7 +16,20 @@ from starlette.types import ASGIApp
 
 from ffe_edge import __version__
 from ffe_edge.dashboard.settings import WebSettings
-from ffe_edge.dashboard.web import api_me, api_records, api_users, login, stream, watching
+from ffe_edge.dashboard.web import (
+    api_alerts,
+    api_handover,
+    api_history,
+    api_me,
+    api_places,
+    api_records,
+    api_residents,
+    api_settings,
+    api_users,
+    login,
+    stream,
+    watching,
+)
 from ffe_edge.dashboard.web.guard import LOOPBACK, Guard
 from ffe_edge.dashboard.web.mending import add_handlers
 from ffe_edge.dashboard.web.problem import Problem
@@ -26,7 +39,18 @@ from ffe_edge.dashboard.web.session import check_form
 
 FILES: Final = Path(__file__).parents[1] / "static"
 PREFIX: Final = "/api/v1"
-PROGRAMS: Final = (api_me.router, api_users.router, api_records.router, stream.router)
+PROGRAMS: Final = (
+    api_me.router,
+    api_places.router,
+    api_residents.router,
+    api_history.router,
+    api_alerts.router,
+    api_handover.router,
+    api_settings.router,
+    api_users.router,
+    api_records.router,
+    stream.router,
+)
 """Below ``/api/v1``."""
 PEOPLE: Final = (login.router, watching.router)
 

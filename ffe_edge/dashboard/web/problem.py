@@ -130,7 +130,11 @@ def problem_answer(
 
 
 def documented(*codes: ProblemCode) -> dict[int | str, dict[str, Any]]:
-    """What a route may answer instead, for the description of the interface."""
+    """What a route may answer instead, for the description of the interface.
+
+    A body that may be invalid may also be unreadable, or too large.
+    """
+    codes += ("bad-request", "too-large") if "invalid" in codes else ()
     found: dict[int | str, dict[str, Any]] = {}
     schema = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for code in codes:

@@ -38,12 +38,16 @@ class Present(Protocol):
         """How many pages are open."""
         ...
 
+    def tell_alert(self, alert: dict[str, Any]) -> None:
+        """Pages get it as it is: ``event`` and ``alert``."""
+        ...
+
 
 class Nodes(Protocol):
-    """Tells the devices what a user has decided."""
+    """Asks the devices for what a user has decided."""
 
-    def forget(self, resident: str) -> None:
-        """Have all nodes forget a resident; goes on trying by itself until each has answered."""
+    def forget_owed(self) -> object:
+        """The store says of whom nodes have yet to forget somebody: ask them at once."""
         ...
 
 
