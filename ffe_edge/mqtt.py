@@ -15,7 +15,7 @@ from ffe_edge.config import BrokerSettings
 from ffe_edge.errors import BrokerError, StoreError
 from ffe_edge.mqtt_delivery import Backoff, Delivery
 from ffe_edge.mqtt_endpoint import Endpoint
-from ffe_edge.mqtt_message import Incoming, Message, Outgoing
+from ffe_edge.mqtt_message import Incoming, Message, Node, Outgoing
 from ffe_edge.mqtt_news import BrokerState, News
 from ffe_edge.mqtt_session import Answer, MqttVersion, Session
 from ffe_edge.outbox import Outbox
@@ -38,13 +38,9 @@ class Publisher:
         self,
         settings: BrokerSettings,
         outbox: Outbox,
+        node: Node,
         *,
-        node_topic: str,
-        session: str,
-        client_id: str,
         window: int,
-        birth: Callable[[], bytes],
-        will: bytes,
         subscriptions: Subscriptions | None = None,
     ) -> None:
         """Prepare; nothing is sent before ``start``.
@@ -52,21 +48,15 @@ class Publisher:
         Args:
             settings: where the broker is.
             outbox: what is to be delivered. The caller closes it, after ``stop``.
-            node_topic: prefix of the node's topics; birth and will go to ``<node_topic>/status``.
-            session: name of this run, the one in ``birth`` and ``will``.
-            client_id: the MQTT client id, the same in every run of a node.
+            node: who speaks.
             window: messages on their way at once.
-            birth: payload of the retained status on every connect; called from the network thread.
-            will: payload of the retained status when this process vanishes.
             subscriptions: what is wanted of the broker; the callables run in the network thread and must not wait.
 
         Raises:
             BrokerError: no broker is set, or the password or a certificate cannot be read.
         """
-        self._endpoint = partial(Endpoint.from_settings, settings, client_id)
-        self._status_topic = f"{node_topic}/status"
-        self._birth = birth
-        self._will = Message(self._status_topic, will)
+        self._endpoint = partial(Endpoint.from_settings, settings, node.client_id)
+        self._node = node
         self._news = News(self._endpoint())
         self._backoff = Backoff(settings.backoff_max_seconds)
         self._outbox = outbox
@@ -78,11 +68,10 @@ class Publisher:
         self._turned_at = time.monotonic()
         self._expired_at = float("-inf")
         self._stopping = threading.Event()
-        self._final = Message(self._status_topic, will)
-        self._deadline = float("inf")
+        self._final, self._deadline = node.will, float("inf")
         self._waker, self._wakee = socket.socketpair()
         self._waker.setblocking(False)
-        self._thread = threading.Thread(target=self._run, name=f"mqtt-{session}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"mqtt-{node.session}", daemon=True)
 
     @property
     def state(self) -> BrokerState:
@@ -140,7 +129,7 @@ class Publisher:
 
         What the broker has not acknowledged stays in the outbox.
         """
-        self._final = Message(self._status_topic, final)
+        self._final = final
         self._deadline = time.monotonic() + 0.9 * timeout_seconds
         self._stopping.set()
         self.wake()
@@ -194,12 +183,12 @@ class Publisher:
         Raises:
             BrokerError: one of them cannot be read.
         """
-        endpoint = self._endpoint()
-        session = Session(endpoint, "MQTT 5", self._will, self._wakee)
+        endpoint, will = self._endpoint(), self._node.status(self._node.will)
+        session = Session(endpoint, "MQTT 5", will, self._wakee)
         answer = session.open()
         if answer == "unsupported" or (answer == "silent" and self._protocol != "MQTT 5"):
             session.close()
-            session = Session(endpoint, "MQTT 3.1.1", self._will, self._wakee)
+            session = Session(endpoint, "MQTT 3.1.1", will, self._wakee)
             answer = session.open()
         return session, answer
 
@@ -229,14 +218,14 @@ class Publisher:
         self._news.connected(session.version)
         self._outgoing.renew()
         self._delivery.begin()
-        self._publish(session, Message(self._status_topic, self._birth()))
+        self._publish(session, self._node.status(self._node.birth()))
         if self._subscriptions:
             session.subscribe(list(self._subscriptions), self._received, partial(self._news.answered, "us commands"))
 
     def _leave(self, session: Session) -> None:
         session.settle(self._deadline)
         self._send_outgoing(session)
-        self._publish(session, self._final)
+        self._publish(session, self._node.status(self._final))
         session.settle(self._deadline)
         session.disconnect(self._deadline)
 

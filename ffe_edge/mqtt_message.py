@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import paho.mqtt.client as paho
@@ -24,6 +25,26 @@ class Message:
     qos: int = 1
     correlation: bytes | None = None
     """Of an answer: what came with the question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Who speaks, and the retained status that tells whether it still does."""
+
+    topic: str
+    """Prefix of the node's topics; the status is published to ``<topic>/status``."""
+    session: str
+    """Name of this run, the one in ``birth`` and ``will``."""
+    client_id: str
+    """The MQTT client id, the same in every run of a node."""
+    birth: Callable[[], bytes]
+    """Payload of the status on every connect; called from the network thread."""
+    will: bytes
+    """Payload of the status when this process vanishes."""
+
+    def status(self, payload: bytes) -> Message:
+        """The status with that payload."""
+        return Message(f"{self.topic}/status", payload)
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,9 +135,7 @@ class Store:
     def _tell(self, *, is_short: bool) -> None:
         """Say once that the disk is full, and once that it is not any more."""
         if is_short and not self._is_short:
-            logger.error(
-                "%s: the disk is full; if need be the oldest events are given up; free disk space", self._path
-            )
+            logger.error("%s: the disk is full; if need be the oldest events are given up; free disk space", self._path)
         elif self._is_short and not is_short:
             logger.info("%s: the disk has room again", self._path)
         self._is_short = is_short

@@ -11,7 +11,7 @@ from ffe_edge.config import Config
 from ffe_edge.homeassistant import HomeAssistant
 from ffe_edge.messages import Gap
 from ffe_edge.mqtt import Publisher
-from ffe_edge.mqtt_message import Incoming, Message
+from ffe_edge.mqtt_message import Incoming, Message, Node
 from ffe_edge.outbox import Outbox
 from ffe_edge.wire import encode_status
 
@@ -75,11 +75,7 @@ def make_publisher(
     return Publisher(
         config.broker,
         outbox,
-        node_topic=config.node_topic,
-        session=session,
-        client_id=f"ffe-{config.site}-{config.node}",
+        Node(config.node_topic, session, f"ffe-{config.site}-{config.node}", birth, encode_status("lost", session)),
         window=config.outbox.window,
-        birth=birth,
-        will=encode_status("lost", session),
         subscriptions={commands.topic_filter: commands.take, **dict.fromkeys(home.subscriptions, on_home)},
     )

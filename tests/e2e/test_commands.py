@@ -17,6 +17,7 @@ from paho.mqtt.properties import Properties
 from ffe_edge.commands import Answer, Command, Commands, Pause, Replay, replay_answer
 from ffe_edge.config import BrokerSettings
 from ffe_edge.mqtt import Publisher
+from ffe_edge.mqtt_message import Node as MqttNode
 from ffe_edge.outbox import Outbox
 
 NODE = "ffe/v1/kiso/edge-01"
@@ -48,12 +49,8 @@ class Node:
         self.publisher = Publisher(
             BrokerSettings(url=broker.url, backoff_max_seconds=1),
             outbox,
-            node_topic=NODE,
-            session="s1",
-            client_id="ffe-edge-01",
+            MqttNode(NODE, "s1", "ffe-edge-01", lambda: b"birth", b"will"),
             window=20,
-            birth=lambda: b"birth",
-            will=b"will",
             subscriptions={commands.topic_filter: commands.take},
         )
 

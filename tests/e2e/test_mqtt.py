@@ -20,6 +20,7 @@ from ffe_edge.config import BrokerSettings
 from ffe_edge.errors import BrokerError
 from ffe_edge.mqtt import Publisher
 from ffe_edge.mqtt_delivery import Backoff
+from ffe_edge.mqtt_message import Node
 from ffe_edge.outbox import Outbox
 from ffe_edge.wire import encode_camera_state, encode_status
 
@@ -48,12 +49,10 @@ def new_publisher(url: str, outbox: Outbox, window: int = 20, **settings: Any) -
     return Publisher(
         BrokerSettings(url=url, backoff_max_seconds=1, **settings),
         outbox,
-        node_topic=NODE,
-        session="s1",
-        client_id="ffe-edge-01",
+        Node(
+            NODE, "s1", "ffe-edge-01", lambda: encode_status("online", "s1", version="1"), encode_status("lost", "s1")
+        ),
         window=window,
-        birth=lambda: encode_status("online", "s1", version="1"),
-        will=encode_status("lost", "s1"),
     )
 
 
@@ -165,10 +164,11 @@ CHILD = """
 import sys, time
 from ffe_edge.config import BrokerSettings
 from ffe_edge.mqtt import Publisher
+from ffe_edge.mqtt_message import Node
 from ffe_edge.outbox import Outbox
 outbox = Outbox(None, max_bytes=2**20, gap_topic="gaps", render_gap=lambda *_: b"")
-Publisher(BrokerSettings(url=sys.argv[1]), outbox, node_topic=sys.argv[2], session="s1", client_id="child", window=20,
-          birth=lambda: b"birth", will=b"will").start()
+node = Node(sys.argv[2], "s1", "child", lambda: b"birth", b"will")
+Publisher(BrokerSettings(url=sys.argv[1]), outbox, node, window=20).start()
 time.sleep(60)
 """
 

@@ -15,7 +15,7 @@ from ffe_edge.config import BrokerSettings, HomeAssistantSettings
 from ffe_edge.homeassistant import HomeAssistant
 from ffe_edge.messages import Gap, Health
 from ffe_edge.mqtt import Publisher
-from ffe_edge.mqtt_message import Incoming
+from ffe_edge.mqtt_message import Incoming, Node
 from ffe_edge.outbox import Outbox
 from ffe_edge.wire import encode_camera_state, encode_health, encode_status
 
@@ -126,12 +126,8 @@ def running(broker: Mosquitto, outbox: Outbox, home: HomeAssistant) -> Publisher
     publisher = Publisher(
         BrokerSettings(url=broker.url),
         outbox,
-        node_topic=NODE,
-        session="s1",
-        client_id="ffe-edge-01",
+        Node(NODE, "s1", "ffe-edge-01", lambda: b"birth", b"will"),
         window=20,
-        birth=lambda: b"birth",
-        will=b"will",
         subscriptions=home.subscriptions,
     )
     publisher.publish_retained(home.topic, home.payload)
