@@ -11,6 +11,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, final
@@ -155,11 +156,13 @@ class Daemon:
             self.kill()
 
 
-def counted(daemon: Daemon, subscriber: Subscriber) -> Counts:
-    """What was told and what came, so far."""
-    wanted = ("/emotion", "/summary")
-    came = [one for one in list(subscriber.messages) if one.topic.endswith(wanted) and not one.retain]
-    return tally(daemon.ids(), [bytes(one.payload) for one in came])
+def counted(daemon: Daemon, *subscribers: Subscriber) -> Counts:
+    """What was told and what came to one subscriber after another, so far; ``gaps`` are events of those told."""
+    wanted, messages = ("/emotion", "/summary"), [one for each in subscribers for one in list(each.messages)]
+    came = [one for one in messages if one.topic.endswith(wanted) and not one.retain]
+    counts = tally(daemon.ids(), [bytes(one.payload) for one in came])
+    lost = [event for event in daemon.printed if event["id"] in counts.missing]
+    return replace(counts, gaps=sum(event["sequence"] in counts.named for event in lost))
 
 
 def everything_came(daemon: Daemon, subscriber: Subscriber, timeout_seconds: float = 30.0) -> bool:

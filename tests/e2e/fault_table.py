@@ -39,10 +39,13 @@ class Counts:
     delivered: int
     duplicates: int
     gaps: int
+    """As the gaps count them: sequences, those of earlier gaps and of summaries among them."""
     missing: frozenset[str]
     """Ids that were produced and not delivered."""
     holes: tuple[int, ...]
     """Sequences between the first and the last that neither came nor are named by a gap."""
+    named: frozenset[int]
+    """Sequences that did not come and are named by a gap."""
 
 
 def tally(produced_ids: Iterable[str], payloads: Iterable[bytes]) -> Counts:
@@ -66,6 +69,7 @@ def tally(produced_ids: Iterable[str], payloads: Iterable[bytes]) -> Counts:
         gaps=sum(gap["count"] or 0 for gap in gaps),
         missing=produced - came.keys(),
         holes=tuple(sorted(set(range(min(there), max(there) + 1)) - there - named)) if there else (),
+        named=frozenset(named - there),
     )
 
 
