@@ -29,7 +29,7 @@ def identity_threshold(spec: ModelSpec) -> float:
     """The cosine from which two embeddings are one person's, as measured when the model was made.
 
     A model declares it in ``spec.metrics["identity"]``: ``threshold``, ``tar`` and ``far`` there, and the number of
-    ``different`` pairs (`benchmarks/identity.py` measures them).
+    ``different`` pairs (`ffe-edge export --identities` measures them).
 
     Raises:
         ModelError: the model declares none, or one that mistakes too many.

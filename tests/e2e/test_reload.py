@@ -72,6 +72,7 @@ def test_another_broker_gets_what_follows_the_old_one_hears_of_the_end_and_nothi
     assert len({event["id"] for event in events}) == len(sequences)
 
 
+@pytest.mark.slow
 def test_a_camera_that_is_taken_out_says_so_and_the_minutes_that_were_begun_are_told(
     tmp_path: Path, clip: Path
 ) -> None:
