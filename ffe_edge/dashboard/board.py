@@ -5,22 +5,22 @@ Times are Unix milliseconds, as the browser wants them. Everything is bounded, w
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, MutableMapping
 from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
+from ffe_edge.dashboard.lines import Lines
 from ffe_edge.dashboard.outages import Outages
 from ffe_edge.dashboard.records import Camera, Node, Person, Told, moved, told, told_gap, told_lost
 from ffe_edge.messages import CameraStatus, EmotionCloudEvent, GapCloudEvent, Status
 
-MAX_EVENTS = 400
 MAX_IDS = 4096
 MAX_PEOPLE = 512
 MAX_PLACES = 256
 """Nodes, and cameras, that are remembered."""
 MAX_PAST = 4 * MAX_PLACES
-"""Sessions of nodes that are over, and are remembered so that their news is known as old."""
+"""Sessions of nodes that are over: their news is old."""
 CLOCK_SKEW_MS = 2000
 """An event from further ahead than this has a wrong clock: its arrival counts."""
 
@@ -37,8 +37,7 @@ class Board:
         self._people: OrderedDict[str, Person] = OrderedDict()
         self._order: OrderedDict[str, tuple[str, int]] = OrderedDict()
         self._ids: OrderedDict[str, None] = OrderedDict()
-        self._events: deque[Told] = deque(maxlen=MAX_EVENTS)
-        self._news: deque[Told] = deque(maxlen=MAX_EVENTS)
+        self._lines = Lines()
         self._outages = Outages()
         self._broker_connected = False
         self._broker_since_ms: int | None = None
@@ -87,6 +86,14 @@ class Board:
         """Who was in view when the program began, as far as is known; certain once heard of again."""
         _put(self._people, person.person, person, MAX_PEOPLE)
 
+    def forget_name(self, resident: str) -> bool:
+        """Whoever was told of by this name is told of without it."""
+        self._people.update(
+            (key, replace(one, resident=None)) for key, one in list(self._people.items()) if one.resident == resident
+        )
+        self._lines.forget_name(resident)
+        return True
+
     def know_order(self, camera: str, boot_id: str, sequence: int) -> None:
         """An event of a camera that is known; what came before the last of them is history."""
         if sequence > self._order.get(camera, ("", 0))[1]:
@@ -117,9 +124,8 @@ class Board:
             _put(self._past, f"{name} {known.session}", None, MAX_PAST)
         if restarted or status.state == "stopped":
             self._forget(lambda person: person.camera.startswith(f"{name}/"), now_ms)
-            self._order = OrderedDict(
-                (key, seen) for key, seen in self._order.items() if not key.startswith(f"{name}/")
-            )
+            for key in [key for key in self._order if key.startswith(f"{name}/")]:
+                del self._order[key]
         since_ms = known.since_ms if known and known.state == status.state and not restarted else now_ms
         _put(self._nodes, name, Node(status.state, status.session, since_ms, now_ms), MAX_PLACES)
         self._outages.mark(name, status.state != "online", now_ms)
@@ -156,7 +162,7 @@ class Board:
             line = told_gap(camera, event, at_ms)
         else:
             line = told(camera, event, at_ms, resident=resident, late=late)
-        self._tell(line)
+        self._lines.add(line)
         self._node_lives(camera.rpartition("/")[0], now_ms)
         if self._is_in_order(camera, event) and isinstance(event, EmotionCloudEvent):
             self._move(line, event, now_ms)
@@ -164,13 +170,11 @@ class Board:
 
     def snapshot(self, now_ms: int) -> JsonObject:
         """Everything, as a JSON object."""
-        return self.present(now_ms) | {"events": [asdict(line) for line in self._events], "outages": self.outages()}
+        return self.present(now_ms) | {"events": self._lines.told(), "outages": self.outages()}
 
     def take_news(self) -> list[JsonObject]:
         """The lines that are new since the last call, as JSON objects."""
-        news = [asdict(line) for line in self._news]
-        self._news.clear()
-        return news
+        return self._lines.take_news()
 
     def outages(self) -> list[JsonObject]:
         """The times of which nothing is known, as JSON objects."""
@@ -235,11 +239,7 @@ class Board:
         for key, person in list(self._people.items()):
             if left(person):
                 del self._people[key]
-                self._tell(told_lost(person, now_ms))
-
-    def _tell(self, line: Told) -> None:
-        self._events.append(line)
-        self._news.append(line)
+                self._lines.add(told_lost(person, now_ms))
 
 
 def _put(known: MutableMapping[str, V], key: str, value: V, limit: int) -> None:

@@ -59,6 +59,7 @@ class Intake:
             response_level=self.subscriber.response_level,
             ask=self.subscriber.ask,
             acknowledge=self.subscriber.acknowledge,
+            forgotten=present.forget,
         )
 
     def start(self) -> None:

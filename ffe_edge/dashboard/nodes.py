@@ -69,6 +69,7 @@ class Nodes:
         response_level: str,
         ask: Callable[[Question], None],
         acknowledge: Callable[[Sequence[Received]], None],
+        forgotten: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Prepare; nothing is asked before ``start``.
 
@@ -79,6 +80,7 @@ class Nodes:
             response_level: what the topics of the answers end with, below a node's own.
             ask: sends a question.
             acknowledge: tells the broker that answers were taken.
+            forgotten: told of a resident whom nodes are asked to forget.
         """
         self._database = database
         self._book = book
@@ -86,6 +88,7 @@ class Nodes:
         self._response_level = response_level
         self._ask = ask
         self._acknowledge = acknowledge
+        self._forgotten = forgotten
         self._open: dict[bytes, _Open] = {}
         self._forgets_asked: dict[Owed, float] = {}
         self._answers: list[Received] = []
@@ -197,6 +200,8 @@ class Nodes:
             if debt.node in busy or (asked is not None and now - asked < OWED_SECONDS):
                 continue
             busy.add(debt.node)
+            if asked is None:
+                self._forgotten(debt.resident)
             self._forgets_asked[debt] = now
             self._send(debt.node, Forget(resident=debt.resident), partial(self._forgot, debt))
 

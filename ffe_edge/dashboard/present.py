@@ -84,6 +84,10 @@ class Present:
         """The database has come or gone."""
         self._change(lambda board, now_ms: board.set_store(is_there, now_ms))
 
+    def forget(self, resident: str) -> None:
+        """Name a resident no more."""
+        self._change(lambda board, _now_ms: board.forget_name(resident))
+
     def tell_alert(self, alert: JsonObject) -> None:
         """Something has become of an alert; pages get it as it is."""
         with self._mutex:

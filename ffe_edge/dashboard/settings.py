@@ -104,6 +104,8 @@ class WebhookSettings(Settings):
     """``https://…``; None: nobody is told."""
     secret_file: Path | None = None
     """What messages are signed with."""
+    with_names: bool = False
+    """Whether messages name residents and rooms; only for who may know them."""
 
     @field_validator("url")
     @classmethod

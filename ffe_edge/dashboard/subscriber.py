@@ -69,6 +69,7 @@ class Subscriber:
         self._version: MqttVersion | None = None
         self._reason = ""
         self._told = ""
+        self._connected_since_ms: int | None = None
         self._connections = 0
         self._acknowledged: deque[tuple[int, int]] = deque()
         self._questions: deque[Question] = deque(maxlen=MAX_QUESTIONS)
@@ -91,6 +92,11 @@ class Subscriber:
     def version(self) -> MqttVersion | None:
         """What the broker speaks, None before the first connection. Without MQTT 5 nodes do not answer."""
         return self._version
+
+    @property
+    def connected_since_ms(self) -> int | None:
+        """Since when (Unix milliseconds) the connection stands; None where there is none."""
+        return self._connected_since_ms
 
     @property
     def url(self) -> str:
@@ -171,6 +177,7 @@ class Subscriber:
                 self._tell_denied(link)
             self._send(link)
         finally:
+            self._connected_since_ms = None
             self._changed(False, False)
         if time.monotonic() - began > STEADY_SECONDS:
             self._backoff.reset()
@@ -184,6 +191,7 @@ class Subscriber:
             if link.version != "MQTT 5":
                 logger.warning("broker %s speaks MQTT 3.1.1 only: devices cannot answer, so that no resident is known "
                                "to be forgotten there; use mosquitto 2, say", self.url)  # fmt: skip
+        self._connected_since_ms = time.time_ns() // 1_000_000
         self._changed(True, link.is_resumed)
         link.subscribe((f"{self._root}/+/+/{level}", qos) for level, qos in (*TOPICS, (self.response_level, 1)))
 

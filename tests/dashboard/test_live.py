@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from dashboard.payloads import CAMERA, SITE, camera, event, probabilities, status
 
-from ffe_edge.dashboard.board import MAX_EVENTS, MAX_PEOPLE
+from ffe_edge.dashboard.board import MAX_PEOPLE
 from ffe_edge.dashboard.follower import MAX_WAITING
+from ffe_edge.dashboard.lines import MAX_EVENTS
 from ffe_edge.dashboard.live import LiveView
 
 EMOTION, STATE, STATUS = f"{CAMERA}/emotion", f"{CAMERA}/state", f"{SITE}/status"
