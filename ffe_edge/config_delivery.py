@@ -46,9 +46,11 @@ class BrokerSettings(Settings):
     """``mqtt://host:1883`` or ``mqtts://host:8883``; None: no broker. Credentials do not belong here."""
     username: str | None = None
     password_file: Path | None = None
+    """This and the certificates are read at every try to connect: a new one needs no restart."""
     ca_file: Path | None = None
     """Certificate authority for ``mqtts``; None: the system's."""
     certificate_file: Path | None = None
+    """With ``key_file``: ours, for a broker that asks for it."""
     key_file: Path | None = None
     root_topic: str = Field(default="ffe/v1", pattern=r"^[^#+\s\x00/]+(/[^#+\s\x00/]+)*$", max_length=128)
     keepalive_seconds: int = Field(default=30, ge=5, le=3600)
