@@ -123,13 +123,13 @@ def test_after_a_restart_the_picture_is_what_was_last_known(broker: Mosquitto, s
         connection.execute(insert(residents).values(who))
     with Running(broker, sqlite) as intake, Device(broker) as device:
         device.told(STATUS, status("online", "s2"))
-        device.told(STATE, camera("stalled", "no frame"))
+        device.told(STATE, camera("online", "25 fps"))
         device.told(EMOTION, event("start", "fear", track=7, sequence=9, resident="r1"))
         assert intake.has_received(3)
     with Running(broker, sqlite) as intake, Device(broker) as device:
         picture = intake.present.snapshot()
         assert [(one["state"], one["session"]) for one in picture["nodes"]] == [("online", "s2")]
-        assert [one["state"] for one in picture["cameras"]] == ["stalled"]
+        assert [one["reason"] for one in picture["cameras"]] == ["25 fps"]
         [person] = picture["people"]
         assert (person["track"], person["emotion"], person["resident"], person["certain"]) == (7, "fear", "r1", False)
         device.told(STATUS, status("lost", "s1"))
