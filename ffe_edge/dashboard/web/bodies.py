@@ -11,7 +11,8 @@ from ffe_edge.dashboard.users import Role
 RoleName = Role
 MAX_MS: Final = 253_402_300_799_000
 """The year 9999: a time beyond it is none."""
-_NO_CONTROLS: Final = r"^[^\x00-\x1f\x7f]*$"
+_NO_CONTROLS: Final = r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*$"
+"""Nor what turns the direction of writing round, and makes a name look like another."""
 
 Millis = Annotated[int, Field(ge=0, le=MAX_MS)]
 """Unix milliseconds."""
