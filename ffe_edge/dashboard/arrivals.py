@@ -17,6 +17,7 @@ CLOCK_SKEW_MS: Final = 2_000
 LATE_MS: Final = 30_000
 """An event that is older when it arrives is late."""
 MAX_NAME_LETTERS: Final = 32
+_LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _OF_CAMERA: Final[dict[str, tuple[type[Payload], ...]]] = {
     "emotion": (EmotionCloudEvent, GapCloudEvent),
     "summary": (SummaryCloudEvent,),
@@ -131,9 +132,7 @@ def _expected(kind: str, payload: bytes) -> type[Payload]:
 
 
 def _is_name(name: str) -> bool:
-    return 0 < len(name) <= MAX_NAME_LETTERS and all(
-        letter in "abcdefghijklmnopqrstuvwxyz0123456789-" for letter in name
-    )
+    return 0 < len(name) <= MAX_NAME_LETTERS and _LETTERS.issuperset(name)
 
 
 def _names(model: type[Payload]) -> set[str]:

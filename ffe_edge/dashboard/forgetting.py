@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, delete, null, select, update
 
 from ffe_edge.dashboard.rollups import resident_subject
-from ffe_edge.dashboard.spell_store import Difference, stored_spells
+from ffe_edge.dashboard.spell_reading import stored_spells
+from ffe_edge.dashboard.spell_store import Difference
 from ffe_edge.dashboard.tables import alerts, audit, events, quarantine, residents, rollups, rooms, spells
 
 AT_ONCE: Final = 5000

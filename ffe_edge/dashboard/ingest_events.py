@@ -9,7 +9,8 @@ from sqlalchemy import Connection, insert, select
 
 from ffe_edge.dashboard.arrivals import Arrival
 from ffe_edge.dashboard.known_places import KnownCamera, KnownPlaces
-from ffe_edge.dashboard.spell_store import Difference, Track, renew
+from ffe_edge.dashboard.spell_reading import Track
+from ffe_edge.dashboard.spell_store import Difference, renew
 from ffe_edge.dashboard.spells import Told
 from ffe_edge.dashboard.tables import events, residents, rooms
 from ffe_edge.messages import EmotionCloudEvent, GapCloudEvent

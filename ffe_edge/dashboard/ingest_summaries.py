@@ -9,7 +9,8 @@ from sqlalchemy import Connection, insert, select
 
 from ffe_edge.dashboard.arrivals import Arrival
 from ffe_edge.dashboard.known_places import KnownPlaces
-from ffe_edge.dashboard.spell_store import Difference, stored_spells
+from ffe_edge.dashboard.spell_reading import stored_spells
+from ffe_edge.dashboard.spell_store import Difference
 from ffe_edge.dashboard.spells import CLOCK_SLACK_MS, cut
 from ffe_edge.dashboard.tables import spells, summaries
 from ffe_edge.dashboard.unseen import UNSEEN, tells_absence

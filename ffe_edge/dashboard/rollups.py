@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta, timezone
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, bindparam, delete
+from sqlalchemy import Connection, Insert, bindparam, delete
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ffe_edge.dashboard.tables import rollups
@@ -97,18 +97,23 @@ def store_counts(connection: Connection, counts: Mapping[Bucket, int]) -> None:
     changed = sorted((bucket, ms) for bucket, ms in counts.items() if ms)
     if not changed:
         return
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    adding = insert(rollups)
-    adding = adding.on_conflict_do_update(
-        index_elements=list(rollups.primary_key), set_={"ms": rollups.c.ms + adding.excluded.ms}
-    )
-    connection.execute(adding, [{**bucket._asdict(), "ms": ms} for bucket, ms in changed])
-    if emptied := [bucket for bucket, ms in changed if ms < 0]:
-        row = [rollups.c[name] == bindparam(f"of_{name}") for name in Bucket._fields]
-        nothing = delete(rollups).where(*row, rollups.c.ms <= 0)
-        connection.execute(
-            nothing, [{f"of_{name}": value for name, value in each._asdict().items()} for each in emptied]
-        )
+    connection.execute(_adding(connection.dialect.name), [{**bucket._asdict(), "ms": ms} for bucket, ms in changed])
+    emptied = [{f"of_{name}": value for name, value in row._asdict().items()} for row, ms in changed if ms < 0]
+    if emptied:
+        connection.execute(_EMPTIED, emptied)
+
+
+_EMPTIED: Final = delete(rollups).where(
+    *(rollups.c[name] == bindparam(f"of_{name}") for name in Bucket._fields), rollups.c.ms <= 0
+)
+
+
+@cache
+def _adding(dialect: str) -> Insert:
+    """New rows, or more in those that are there: worded alike by both databases, but not by SQLAlchemy."""
+    adding = postgresql.insert(rollups) if dialect == "postgresql" else sqlite.insert(rollups)
+    more = {"ms": rollups.c.ms + adding.excluded.ms}
+    return adding.on_conflict_do_update(index_elements=list(rollups.primary_key), set_=more)
 
 
 @lru_cache(maxsize=65536)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, update
 
 from ffe_edge.dashboard.known_places import KnownPlaces
 from ffe_edge.dashboard.rollups import (
@@ -20,33 +19,28 @@ from ffe_edge.dashboard.rollups import (
     resident_subject,
     store_counts,
 )
+from ffe_edge.dashboard.spell_reading import (
+    StoredSpell,
+    Track,
+    events_of,
+    last_events,
+    spells_of_track,
+    spells_since,
+    stored_spells,
+)
 from ffe_edge.dashboard.spells import LOST, RESTARTED, Spell, Told, cut, spells_of
-from ffe_edge.dashboard.tables import events, spells
+from ffe_edge.dashboard.tables import spells
 from ffe_edge.dashboard.unseen import UNSEEN, first_unseen
 
 TOLD_BY_EVENTS: Final = frozenset({"change", "end", LOST, RESTARTED})
 """Ends that follow from the events themselves; every other is kept until an event tells better."""
 
 
-class Track(NamedTuple):
-    """A number that a camera's node gave to somebody in view, within one run of the machine."""
-
-    camera_id: int
-    boot_id: str
-    number: int
-
-    @property
-    def key(self) -> str:
-        """As spells name it."""
-        return f"{self.boot_id}/{self.number}"
-
-
-class StoredSpell(NamedTuple):
-    """A row of ``spells``."""
-
-    id: int
-    camera_id: int
-    spell: Spell
+_OF_ID: Final = spells.c.id == bindparam("of_id")
+_ENDS: Final[dict[str, Any]] = {name: bindparam(name) for name in ("resident_id", "ended_ms", "end_reason")}
+_DELETE: Final = delete(spells).where(_OF_ID)
+_CHANGE: Final = update(spells).where(_OF_ID).values(**_ENDS)
+_MAKE: Final = insert(spells)
 
 
 class Difference:
@@ -94,13 +88,7 @@ class Difference:
 
     def store(self, connection: Connection) -> None:
         """Write all of it."""
-        of_id = spells.c.id == bindparam("of_id")
-        ends: dict[str, Any] = {name: bindparam(name) for name in ("resident_id", "ended_ms", "end_reason")}
-        for statement, rows in (
-            (delete(spells).where(of_id), self._gone),
-            (update(spells).where(of_id).values(**ends), self._changed),
-            (insert(spells), self._made),
-        ):
+        for statement, rows in ((_DELETE, self._gone), (_CHANGE, self._changed), (_MAKE, self._made)):
             if rows:
                 connection.execute(statement, rows)
         store_counts(connection, self.counts)
@@ -121,9 +109,12 @@ def renew(
     difference: Difference,
 ) -> None:
     """Make the spells of these tracks anew; ``touched`` holds events that are not in the store yet."""
+    known = last_events(connection, touched)
+    since = spells_since(connection, known)
     for track, unordered in touched.items():
         new = sorted(unordered, key=lambda event: event.sequence)
-        old, found = _after_the_last(connection, track, new) or _all_of(connection, track, new)
+        usual = _after_the_last(new, known.get(track), since.get(track, []))
+        old, found = usual or _all_of(connection, track, new)
         before = {each.spell.identity: each.spell for each in old}
         ended = [_with_end(connection, track, spell, before.get(spell.identity), places) for spell in found]
         difference.replace(track, old, ended)
@@ -139,38 +130,23 @@ def end_open(
         difference.change(each, cut(each.spell, at_ms, reason))
 
 
-def stored_spells(connection: Connection, *conditions: ColumnElement[bool]) -> list[StoredSpell]:
-    """Rows of ``spells``."""
-    return [_stored(row) for row in connection.execute(select(spells).where(*conditions))]
-
-
 def _after_the_last(
-    connection: Connection, track: Track, new: Sequence[Told]
+    new: Sequence[Told], last: Told | None, since: list[StoredSpell]
 ) -> tuple[list[StoredSpell], list[Spell]] | None:
     """The usual case, told fast: all that is new comes after what is known, and names nobody else."""
-    query = select(events).where(*_of(track)).order_by(events.c.sequence.desc(), events.c.id.desc()).limit(1)
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        return [], spells_of(new)
-    last = told_of(row)
-    if last.sequence >= new[0].sequence:
+    if last is None or (last.change == "end" and last.sequence < new[0].sequence):
+        return since, spells_of(new)
+    opened = next((each.spell for each in since if each.spell.sequence == last.sequence), None)
+    if last.sequence >= new[0].sequence or opened is None:
         return None
-    since = or_(
-        spells.c.sequence > last.sequence, and_(spells.c.sequence == last.sequence, spells.c.began_ms >= last.at_ms)
-    )
-    old = stored_spells(connection, spells.c.camera_id == track.camera_id, spells.c.track_key == track.key, since)
-    if last.change == "end":
-        return old, spells_of(new)
-    opened = next((each.spell for each in old if each.spell.sequence == last.sequence), None)
-    if opened is None or {event.resident_id for event in new} - {None, opened.resident_id}:
+    if {event.resident_id for event in new} - {None, opened.resident_id}:
         return None
-    return old, spells_of([last, *new], goes_on_from=opened)
+    return since, spells_of([last, *new], goes_on_from=opened)
 
 
 def _all_of(connection: Connection, track: Track, new: Sequence[Told]) -> tuple[list[StoredSpell], list[Spell]]:
-    known = [told_of(row) for row in connection.execute(select(events).where(*_of(track)))]
-    old = stored_spells(connection, spells.c.camera_id == track.camera_id, spells.c.track_key == track.key)
-    return old, spells_of(sorted(itertools.chain(known, new), key=lambda event: event.sequence))
+    told = sorted([*events_of(connection, track), *new], key=lambda event: event.sequence)
+    return spells_of_track(connection, track), spells_of(told)
 
 
 def _with_end(connection: Connection, track: Track, spell: Spell, before: Spell | None, places: KnownPlaces) -> Spell:
@@ -187,23 +163,6 @@ def _with_end(connection: Connection, track: Track, spell: Spell, before: Spell 
         unseen_ms = first_unseen(connection, track.camera_id, spell.emotion, spell.began_ms)
         known += [(unseen_ms, UNSEEN)] if unseen_ms is not None else []
     return cut(spell, *min(known)) if known else spell
-
-
-def told_of(row: Row[Any]) -> Told:
-    """An event's row as spells are made of it."""
-    return Told(row.sequence, row.change, row.at_ms, row.emotion, row.previous, row.held_ms or 0, row.resident_id)
-
-
-def _of(track: Track) -> Iterable[ColumnElement[bool]]:
-    yield events.c.camera_id == track.camera_id
-    yield events.c.track == track.number
-    yield events.c.boot_id == track.boot_id
-    yield events.c.kind == "emotion"
-
-
-def _stored(row: Row[Any]) -> StoredSpell:
-    spell = Spell(row.sequence, row.emotion, row.began_ms, row.ended_ms, row.end_reason, row.resident_id)
-    return StoredSpell(row.id, row.camera_id, spell)
 
 
 def _row(spell: Spell) -> dict[str, Any]:
