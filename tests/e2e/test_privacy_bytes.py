@@ -8,25 +8,24 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from conftest import SHARED
 from e2e.acting import expressions, write_acting_clip
 from e2e.colour_model import write_colour_model
 from e2e.conftest import Rows
 from e2e.fault_table import Fault
+from e2e.full_run import SEEDS, YUNET, FullRun
 from e2e.leaks import SIGNATURES, Leaks
-from e2e.mosquitto import Mosquitto, Subscriber, free_port, wait_for
-from e2e.program import PROGRAM, environment
-from e2e.rtsp_server import RtspServer, missing_rtsp
+from e2e.mosquitto import wait_for
+from e2e.program import environment
 from e2e.test_daemon import NODE, asked
 
 from ffe_edge.align import align
@@ -36,33 +35,8 @@ from ffe_edge.engine.model import load_model
 from ffe_edge.faces import load_detector
 from ffe_edge.types import Faces, ImageArray
 
-YUNET = SHARED / "detector_yunet" / "yunet_n_640_640.onnx"
-SEEDS = {"hall": 3, "lounge": 5}
+EXPRESSIONS = 4
 HARMLESS = b'{"specversion":"1.0","data":{"emotion":"joy","confidence":0.71,"xyxy":[231.0,118.5,402.25,289.0]},"n":['
-SETTINGS = """
-{cameras}
-[model]
-backend = "onnxruntime"
-path = "{model}"
-[pipeline]
-detect_every_frames = 1
-[tracker]
-smoothing_seconds = 0.02
-[events]
-hold_seconds = 0.0
-min_frames = 2
-min_probability = 0.3
-hysteresis = 0.0
-[broker]
-url = "{broker}"
-backoff_max_seconds = 1
-[service]
-health_port = {port}
-log_format = "json"
-[residents]
-recognise = true
-policy = "everyone"
-"""
 
 
 @dataclass(frozen=True)
@@ -85,7 +59,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Known:
     (folder / "photos").mkdir()
     frames: list[ImageArray] = []
     for name, seed in SEEDS.items():
-        images = expressions(seed)
+        images = expressions(seed, EXPRESSIONS)
         write_acting_clip(folder / f"{name}.avi", images)
         frames += distinct_frames(folder / f"{name}.avi", len(images))
         for number, image in enumerate(images if name == "hall" else ()):
@@ -208,89 +182,6 @@ def test_what_runs_the_model_writes_nothing(tmp_path: Path, backend: str) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-@final
-class FullRun:
-    """A daemon, all that it says, and a world of its own to write into."""
-
-    def __init__(self, folder: Path, known: Known, stack: ExitStack) -> None:
-        self.known = known
-        self.bytes: dict[str, bytes] = {}
-        self._port = free_port()
-        self._world = folder / "world"
-        self._file = folder / "ffe.toml"
-        self._log = folder / "log"
-        for name in ("state", "cwd", "tmp", "home", "broker"):
-            (self._world / name).mkdir(parents=True)
-        self.broker = stack.enter_context(Mosquitto(self._world / "broker"))
-        self.subscriber = stack.enter_context(Subscriber(self.broker, "#"))
-        cameras = [f'id = "{name}"\nsource = "{known.folder / name}.avi"\nrealtime = true' for name in SEEDS]
-        if not missing_rtsp():
-            server = stack.enter_context(RtspServer(credentials="carer:s3cret"))
-            cameras.append(f'id = "door"\nsource = "{server.url}"')
-        text = "\n".join(f"[[camera]]\n{camera}" for camera in cameras)
-        model, url = known.folder / "model.onnx", self.broker.url
-        self._file.write_text(SETTINGS.format(cameras=text, model=model, broker=url, port=self._port))
-        self._words = ["--config", str(self._file)]
-        self._words += ["--detector", str(YUNET)] if YUNET.is_file() else []
-
-    def enrol(self) -> str:
-        photos = str(self.known.folder / "photos")
-        words = ["resident", "add", "Hanako Sato", "--from", photos, "--consent", "herself, form 12", *self._words]
-        added = subprocess.run([*PROGRAM, *words], **self._where(), capture_output=True, check=False, timeout=60)
-        assert added.returncode == 0, added.stderr
-        self.keep("logged while enrolling", added.stdout + added.stderr)
-        return str(added.stdout.split()[0].decode())
-
-    def start(self) -> subprocess.Popen[bytes]:
-        with self._log.open("wb") as log:
-            words = ["run", "--verbose", "--print", *self._words]
-            return subprocess.Popen([*PROGRAM, *words], **self._where(), stdout=log, stderr=subprocess.STDOUT)
-
-    def look(self, when: str) -> None:
-        """Read all pages, and all files as they are now."""
-        for path in ("/metrics", "/healthz", "/readyz", "/nothing"):
-            answer = subprocess.run(
-                ["curl", "-si", f"http://127.0.0.1:{self._port}{path}"], capture_output=True, check=False, timeout=20
-            )
-            self.keep(f"served {when}", answer.stdout)
-        self.files(when)
-
-    def files(self, when: str) -> None:
-        for path in sorted(self._world.rglob("*")):
-            if path.is_file():
-                self.keep(f"written: {path.relative_to(self._world)} {when}", path.read_bytes())
-
-    def end(self) -> None:
-        self.keep("logged", self._log.read_bytes())
-        with Subscriber(self.broker, "#") as late:
-            wait_for(lambda: bool(late.last(f"{NODE}/status")))
-            self.keep("retained", b"\n".join(spoken(late)))
-        self.keep("published", b"\n".join(spoken(self.subscriber)))
-        self.files("afterwards")
-
-    def elsewhere(self) -> list[Path]:
-        """What was written outside the state folder."""
-        return [path for name in ("cwd", "tmp", "home") for path in (self._world / name).rglob("*")]
-
-    def keep(self, name: str, data: bytes) -> None:
-        self.bytes[name] = self.bytes.get(name, b"") + b"\n" + data
-
-    def resident_told(self, resident: str) -> bool:
-        told = self.subscriber.payloads(f"{NODE}/camera/hall/emotion")
-        return any(json.loads(payload)["data"].get("resident") == resident for payload in told)
-
-    def _where(self) -> dict[str, Any]:
-        world = self._world
-        env = {**environment(world / "state"), "TMPDIR": str(world / "tmp"), "HOME": str(world / "home")}
-        return {"env": env, "cwd": world / "cwd"}
-
-
-def spoken(subscriber: Subscriber) -> Iterator[bytes]:
-    """Topics, payloads and properties."""
-    for message in subscriber.messages:
-        yield message.topic.encode() + b" " + bytes(message.payload) + b" " + str(message.properties).encode()
-
-
 def things_that_happen(run: FullRun, resident: str) -> None:
     """Everything that makes the daemon speak or write."""
     subscriber = run.subscriber
@@ -304,7 +195,7 @@ def things_that_happen(run: FullRun, resident: str) -> None:
         asked(subscriber, name, payload)
     run.broker.kill()
     waiting = len(run.subscriber.messages)
-    assert wait_for(lambda: b"events are kept" in run._log.read_bytes(), 20)
+    assert wait_for(lambda: b"events are kept" in run.log.read_bytes(), 20)
     run.look("without a broker")
     run.broker.start()
     assert wait_for(lambda: len(run.subscriber.messages) > waiting, 30)
@@ -319,7 +210,7 @@ def things_that_happen(run: FullRun, resident: str) -> None:
 def test_no_byte_of_a_full_run_shows_anybody(tmp_path: Path, known: Known, fault_table: Rows) -> None:
     before = set(Path("/dev/shm").iterdir())
     with ExitStack() as stack:
-        run = FullRun(tmp_path, known, stack)
+        run = FullRun(tmp_path, known.folder, stack)
         resident = run.enrol()
         process = run.start()
         try:
