@@ -17,6 +17,18 @@ XSS = "\"><script>alert(1)</script><img src=x onerror='alert(2)'>"
 SQL = "' OR 1=1; DROP TABLE users; --"
 
 
+class CountedPasswords(Passwords):
+    """Notes each check that was made, and whether there was anything to check against."""
+
+    def __init__(self) -> None:
+        super().__init__(memory_kib=64, passes=1)
+        self.checked: list[bool] = []
+
+    def is_right(self, kept: str | None, password: str) -> bool:
+        self.checked.append(kept is not None)
+        return super().is_right(kept, password)
+
+
 @pytest.fixture
 def site(sqlite: Database) -> Site:
     site = Site(sqlite)
@@ -69,6 +81,14 @@ def test_a_wrong_name_and_a_wrong_password_are_told_alike(browser: Browser, name
     answer = browser.sign_in(name, password)
     assert (answer.status_code, problem_in(answer)) == (401, "wrong-password")
     assert "ffe_session" not in browser.cookies
+
+
+def test_a_name_that_nobody_has_costs_as_much_work_as_a_wrong_password(sqlite: Database) -> None:
+    site = Site(sqlite, passwords=CountedPasswords())
+    site.add_user("yamada")
+    for name in ("yamada", "nobody"):
+        site.browser().sign_in(name, "wrong")
+    assert site.parts.passwords.checked == [True, False]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("hostile", [XSS, SQL])

@@ -50,7 +50,7 @@ class ToldNodes:
 class Site:
     """An app, its parts, and users of each role: ``carer``, ``manager``, ``admin``."""
 
-    def __init__(self, database: Database, **settings: Any) -> None:
+    def __init__(self, database: Database, passwords: Passwords | None = None, **settings: Any) -> None:
         self.database = database
         self.clock = Clock()
         self.present = Present(self.clock)
@@ -61,7 +61,7 @@ class Site:
             self.nodes,
             DashboardSettings.model_validate(settings),
             figures=lambda: "ffe_dashboard_events_total 7\n",
-            passwords=Passwords(memory_kib=64, passes=1),
+            passwords=passwords or Passwords(memory_kib=64, passes=1),
             login_limit=LoginLimit(self.clock),
             clock=self.clock,
         )
