@@ -85,35 +85,53 @@ def connect(path: Path | None, max_bytes: int) -> sqlite3.Connection:
     return database
 
 
-def grow(database: sqlite3.Connection, path: Path, max_bytes: int) -> bool:
-    """Take a chunk of the disk more, really written, for the file and for the write-ahead log; no further from then on.
+def is_roomy(path: Path) -> bool:
+    """Whether the disk has room for the outbox to grow.
+
+    Raises:
+        OSError: it does not say.
+    """
+    disk = os.statvfs(path.parent)
+    return disk.f_bavail * disk.f_frsize > ROOMY_BYTES
+
+
+def grow(database: sqlite3.Connection, max_bytes: int, *, wanted_pages: int = CHUNK_PAGES) -> int:
+    """Take that much of the disk more, really written, for the file and for the write-ahead log; no further by itself.
 
     What is stored later needs nothing of a disk that others may have filled.
 
     Returns:
-        Whether there is room now that was not there.
+        Pages that there are more.
 
     Raises:
         sqlite3.Error: the disk is full after all; what is stored already is safe.
-        OSError: the disk does not say how full it is.
     """
-    (pages,), (free,) = (database.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "freelist_count"))
-    limit = min(max_bytes // PAGE_BYTES, pages + CHUNK_PAGES)
+    (pages,) = database.execute("PRAGMA page_count").fetchone()
+    limit = max(pages, min(max_bytes // PAGE_BYTES, pages + wanted_pages))
     database.execute("DELETE FROM room")  # a crash in the middle may have left it
-    disk = os.statvfs(path.parent)
-    if disk.f_bavail * disk.f_frsize < ROOMY_BYTES:
-        _set_limit(database, pages)
-        return False
     try:
         _set_limit(database, limit)
-        room = max(0, limit - pages + free - 8) * (PAGE_BYTES - 4)  # an overflow page holds all but 4 bytes
-        database.execute("INSERT INTO room VALUES (zeroblob(?))", (room,))
+        room = min(limit - pages + free_pages(database), CHUNK_PAGES) - 8
+        taken = max(0, room) * (PAGE_BYTES - 4)  # an overflow page holds all but 4 bytes
+        database.execute("INSERT INTO room VALUES (zeroblob(?))", (taken,))
         database.execute("PRAGMA wal_checkpoint").fetchall()
         database.execute("DELETE FROM room")
     finally:
         (now,) = database.execute("PRAGMA page_count").fetchone()
         _set_limit(database, now)
-    return bool(now > pages)
+    return int(now - pages)
+
+
+def free_pages(database: sqlite3.Connection) -> int:
+    """Pages of the file that nothing is stored in."""
+    return int(database.execute("PRAGMA freelist_count").fetchone()[0])
+
+
+def stop_growing(database: sqlite3.Connection) -> int:
+    """Let the file stay as large as it is; returns its pages."""
+    (pages,) = database.execute("PRAGMA page_count").fetchone()
+    _set_limit(database, pages)
+    return int(pages)
 
 
 def _set_limit(database: sqlite3.Connection, pages: int) -> None:
@@ -138,8 +156,7 @@ def use_reserve(database: sqlite3.Connection, path: Path) -> None:
     """
     release_reserve(path)
     database.execute("PRAGMA wal_checkpoint").fetchall()
-    (pages,) = database.execute("PRAGMA page_count").fetchone()
-    _set_limit(database, pages)
+    stop_growing(database)
 
 
 def release_reserve(path: Path) -> None:

@@ -13,18 +13,22 @@ from typing import TypeVar
 
 from ffe_edge.errors import StoreError
 from ffe_edge.outbox_file import (
+    CHUNK_PAGES,
     PAGE_BYTES,
     REMEDY,
     connect,
     discard_quarantined,
+    free_pages,
     grow,
     is_damage,
     is_full,
+    is_roomy,
     last_sequence,
     lock,
     quarantine,
     release_reserve,
     reserve,
+    stop_growing,
     use_reserve,
 )
 
@@ -105,8 +109,11 @@ class Store:
         except OSError as error:
             raise self._trouble(error) from error
 
-    def grow(self) -> bool:
-        """Take more of the disk, up to the limit; whether there is more room now. Inside ``guarded``.
+    def grow(self, *, top_up: bool = False) -> bool:
+        """Take more of the disk, up to the limit; whether the file is larger now. Inside ``guarded``.
+
+        Args:
+            top_up: only as much as there is less than a chunk of free room in the file.
 
         Raises:
             sqlite3.Error: the file is damaged.
@@ -114,14 +121,17 @@ class Store:
         if self._path is None or time.monotonic() < self._tried_seconds + (RETRY_SECONDS if self._is_short else 0):
             return False
         self._tried_seconds = time.monotonic()
+        wanted = max(0, CHUNK_PAGES - free_pages(self.database)) if top_up else CHUNK_PAGES
+        is_full, gained = True, 0
         try:
-            has_grown = grow(self.database, self._path, self._max_bytes)
+            if is_roomy(self._path):
+                gained = grow(self.database, self._max_bytes, wanted_pages=wanted)
+                is_full = False
         except (sqlite3.OperationalError, OSError) as error:
             logger.debug("%s: does not grow (%s)", self._path, error)
-            has_grown = False
-        (pages,) = self.database.execute("PRAGMA page_count").fetchone()
-        self._tell(is_short=not has_grown and (pages + 1) * PAGE_BYTES <= self._max_bytes)
-        return has_grown
+        pages = stop_growing(self.database)
+        self._tell(is_short=is_full and (pages + 1) * PAGE_BYTES <= self._max_bytes)
+        return gained > 0
 
     def grow_after_full_disk(self) -> None:
         """Use a disk that has room again before there is need. Inside ``guarded``.
@@ -129,8 +139,10 @@ class Store:
         Raises:
             sqlite3.Error: the file is damaged.
         """
-        if self._path is not None and self._is_short and self.grow():
-            reserve(self._path)
+        if self._path is not None and self._is_short:
+            self.grow(top_up=True)
+            if not self._is_short:
+                reserve(self._path)
 
     def _tell(self, *, is_short: bool) -> None:
         """Say once that the disk is full, and once that it is not any more."""
@@ -155,7 +167,7 @@ class Store:
                 raise self._trouble(error) from error
             self._open_again(self._path, error)
         if self._path is not None:
-            self.grow()
+            self.grow(top_up=True)
             reserve(self._path)
 
     def _open_again(self, path: Path, error: sqlite3.Error) -> None:

@@ -42,8 +42,8 @@ def taken(path: Path) -> int:
 
 
 def append(outbox: Outbox, bytes_in_all: int) -> None:
-    for _ in range(bytes_in_all // 1000):
-        outbox.append("events", lambda _: b"x" * 1000)
+    for _ in range(bytes_in_all // 8000):
+        outbox.append("events", lambda _: b"x" * 8000)
 
 
 def test_a_new_outbox_has_room_on_the_disk_before_the_first_event(
@@ -52,6 +52,14 @@ def test_a_new_outbox_has_room_on_the_disk_before_the_first_event(
     open_outbox()
     assert taken(tmp_path / "o.sqlite") > 0.9 * CHUNK_BYTES
     assert taken(tmp_path / "o.sqlite-wal") > 0.9 * CHUNK_BYTES
+
+
+def test_it_does_not_grow_by_being_opened(open_outbox: Callable[[], Outbox], tmp_path: Path) -> None:
+    open_outbox().close()
+    before = taken(tmp_path / "o.sqlite")
+    for _ in range(3):
+        open_outbox().close()
+    assert taken(tmp_path / "o.sqlite") < before + 0.2 * CHUNK_BYTES
 
 
 def test_it_grows_by_chunks_up_to_its_limit_and_then_gives_up_the_oldest(
