@@ -43,6 +43,6 @@ def _person(last: LastPerson) -> Person:
         probabilities={},
         since_ms=last.began_ms,
         seen_ms=last.began_ms,
-        heard_ms=0,
+        heard_ms=-1,
         resident=last.resident_id,
     )
