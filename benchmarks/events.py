@@ -63,7 +63,8 @@ class Bench:
         """One clip through one of the chains."""
         tracker = NotingTracker(self.config.tracker)
         changes = Changes(self.labels, self.config.events)
-        settings = PipelineSettings(classify_hz=240, detect_every_frames=1) if is_plain else self.config.pipeline
+        always = PipelineSettings(classify_hz=240, settled_hz=240, detect_every_frames=1)
+        settings = always if is_plain else self.config.pipeline
         view = View(tracker, changes, settings)
         detect, near = (self.full, None) if is_plain else (self.ours, self.ours.near)
         cameras = Cameras(detect, self.classifier.read, lambda _: view, near=near)

@@ -17,7 +17,7 @@ from ffe_edge.types import Faces, FloatArray, Frame, ImageArray
 FPS = 8
 NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 LABELS = ("joy", "sadness")
-EVERY_FRAME = PipelineSettings(classify_hz=240, detect_every_frames=1)
+EVERY_FRAME = PipelineSettings(classify_hz=240, settled_hz=240, detect_every_frames=1)
 
 Scene = Sequence[str]
 """What each person in view shows, from left to right."""
