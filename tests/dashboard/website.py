@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 from dataclasses import dataclass
+from functools import cache
 from html import unescape
+from threading import Event
 from typing import Any
 
 import httpx
@@ -25,6 +28,7 @@ from ffe_edge.dashboard.web.seams import Parts
 PASSWORD = "four brown horses"
 BASE = "http://127.0.0.1:8080"
 API = "/api/v1"
+PASSWORDS = Passwords(memory_kib=64, passes=1)
 
 
 class Clock:
@@ -47,6 +51,21 @@ class ToldNodes:
         self.times += 1
 
 
+@cache
+def _routes() -> DashboardApp:
+    """The app: its routes are put together once, which takes longer than most tests."""
+    database = Database("sqlite:////nowhere/dashboard.sqlite")
+    return make_app(Parts(database, Present(), ToldNodes(), DashboardSettings(), passwords=PASSWORDS))
+
+
+def _app_of(parts: Parts) -> DashboardApp:
+    """The app of a test; one at a time."""
+    app = _routes()
+    app.state.parts, app.state.closing, app.state.away_told_at = parts, Event(), -math.inf
+    app.middleware_stack = None
+    return app
+
+
 class Site:
     """An app, its parts, and users of each role: ``carer``, ``manager``, ``admin``."""
 
@@ -61,11 +80,11 @@ class Site:
             self.nodes,
             DashboardSettings.model_validate(settings),
             figures=lambda: "ffe_dashboard_events_total 7\n",
-            passwords=passwords or Passwords(memory_kib=64, passes=1),
+            passwords=passwords or PASSWORDS,
             login_limit=LoginLimit(self.clock),
             clock=self.clock,
         )
-        self.app: DashboardApp = make_app(self.parts)
+        self.app: DashboardApp = _app_of(self.parts)
 
     def receive(self, topic: str, payload: bytes) -> None:
         """A message that the picture is told of, and the store is not."""
