@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
-from ffe_edge.dashboard.rollups import MISSING, Unit, bounds, day_bounds, day_number, shares_of
+from ffe_edge.dashboard.rollups import MISSING, Unit, camera_subject, day_bounds, day_number, shares_of
 from ffe_edge.dashboard.spells import MAX_SPELL_MS
 from ffe_edge.dashboard.tables import cameras, events, rollups, spells
 
@@ -102,7 +102,7 @@ def shares_by(
     found: dict[int, Shares] = {}
     for start_ms, emotion, ms in connection.execute(query):
         found.setdefault(start_ms, {})[emotion] = ms
-    for spell in lasting(connection, [subject]):
+    for spell in lasting(connection, subject):
         for start_ms, ms in shares_of(unit, spell.began_ms, spell.ended_ms, zone):
             if from_ms <= start_ms < to_ms:
                 shares = found.setdefault(start_ms, {})
@@ -157,30 +157,33 @@ def events_page(
 ) -> EventsPage:
     """Events, newest first; ``before`` is the page before's ``next_before``."""
     conditions = [] if resident_id is None else [events.c.resident_id == resident_id]
-    conditions += [] if camera_ids is None else [events.c.camera_id.in_(camera_ids)]
     conditions += [] if from_ms is None else [events.c.at_ms >= from_ms]
     conditions += [] if to_ms is None else [events.c.at_ms < to_ms]
     if before is not None:
         at_ms, event_id = before
         older = and_(events.c.at_ms == at_ms, events.c.id < event_id)
         conditions += [events.c.at_ms <= at_ms, or_(events.c.at_ms < at_ms, older)]
-    query = select(events).where(*conditions).order_by(events.c.at_ms.desc(), events.c.id.desc()).limit(limit)
-    rows = [dict(row) for row in connection.execute(query).mappings()]
-    last = rows[-1] if len(rows) == limit else None
-    return EventsPage(rows, (last["at_ms"], last["id"]) if last else None)
+    parts: list[list[ColumnElement[bool]]] = [[]]
+    if camera_ids is not None:  # each for itself: of several the database would sort all there is
+        parts = [[events.c.camera_id == camera_id] for camera_id in sorted(set(camera_ids))]
+    rows = [row for part in parts for row in _newest(connection, [*conditions, *part], limit)]
+    rows.sort(key=lambda row: (row["at_ms"], row["id"]), reverse=True)
+    last = rows[limit - 1] if len(rows) >= limit else None
+    return EventsPage(rows[:limit], (last["at_ms"], last["id"]) if last else None)
 
 
-def lasting(connection: Connection, subjects: Iterable[str] | None = None) -> list[PastSpell]:
-    """The spells that last, of these subjects or of all."""
+def lasting(connection: Connection, subject: str | None = None) -> list[PastSpell]:
+    """The spells that last, of a subject or of all."""
     query = _with_heard().where(spells.c.ended_ms.is_(None)).order_by(spells.c.began_ms, spells.c.id)
-    if subjects is not None:
-        query = query.where(or_(*map(_is_of, subjects)))
-    return [_past(row) for row in connection.execute(query)]
+    found = [_past(row) for row in connection.execute(query)]  # few at any time: faster than a subject's whole past
+    if subject is None:
+        return found
+    return [spell for spell in found if subject in (camera_subject(spell.camera_id), f"resident:{spell.resident_id}")]
 
 
-def this_day(at_ms: int, zone: ZoneInfo) -> tuple[int, int]:
-    """Start and end of the home's day in which a moment lies."""
-    return bounds("day", at_ms, zone)
+def _newest(connection: Connection, conditions: Iterable[ColumnElement[bool]], limit: int) -> list[dict[str, Any]]:
+    query = select(events).where(*conditions).order_by(events.c.at_ms.desc(), events.c.id.desc()).limit(limit)
+    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def _with_heard() -> Any:

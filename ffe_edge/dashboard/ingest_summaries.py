@@ -9,10 +9,10 @@ from sqlalchemy import Connection, insert, select
 
 from ffe_edge.dashboard.arrivals import Arrival
 from ffe_edge.dashboard.known_places import KnownPlaces
-from ffe_edge.dashboard.spell_reading import stored_spells
+from ffe_edge.dashboard.spell_reading import open_spells
 from ffe_edge.dashboard.spell_store import Difference
 from ffe_edge.dashboard.spells import CLOCK_SLACK_MS, cut
-from ffe_edge.dashboard.tables import spells, summaries
+from ffe_edge.dashboard.tables import summaries
 from ffe_edge.dashboard.unseen import UNSEEN, tells_absence
 from ffe_edge.messages import SummaryCloudEvent
 
@@ -47,7 +47,7 @@ def _end_unseen(connection: Connection, rows: Sequence[dict[str, Any]], differen
     telling = [row for row in rows if tells_absence(row["seconds"], row["missing_seconds"])]
     telling.sort(key=lambda row: row["began_ms"])
     cameras = {row["camera_id"] for row in telling}
-    for each in stored_spells(connection, spells.c.ended_ms.is_(None), spells.c.camera_id.in_(cameras)):
+    for each in open_spells(connection, cameras):
         for row in telling:
             is_before = each.spell.began_ms + CLOCK_SLACK_MS <= row["began_ms"]
             if each.camera_id == row["camera_id"] and is_before and each.spell.emotion not in row["emotions"]:

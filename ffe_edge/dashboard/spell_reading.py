@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -83,6 +83,11 @@ def spells_of_track(connection: Connection, track: Track) -> list[StoredSpell]:
 def stored_spells(connection: Connection, *conditions: ColumnElement[bool]) -> list[StoredSpell]:
     """Rows of ``spells``."""
     return [_stored(row) for row in connection.execute(select(spells).where(*conditions))]
+
+
+def open_spells(connection: Connection, camera_ids: Collection[int]) -> list[StoredSpell]:
+    """Those that last before these cameras. Few last at any time: all are asked for, not all of the cameras' past."""
+    return [each for each in stored_spells(connection, spells.c.ended_ms.is_(None)) if each.camera_id in camera_ids]
 
 
 def told_of(row: Row[Any]) -> Told:

@@ -24,9 +24,9 @@ from ffe_edge.dashboard.spell_reading import (
     Track,
     events_of,
     last_events,
+    open_spells,
     spells_of_track,
     spells_since,
-    stored_spells,
 )
 from ffe_edge.dashboard.spells import LOST, RESTARTED, Spell, Told, cut, spells_of
 from ffe_edge.dashboard.tables import spells
@@ -124,9 +124,7 @@ def end_open(
     connection: Connection, camera_ids: Collection[int], at_ms: int, reason: str, difference: Difference
 ) -> None:
     """Whoever was before these cameras is no longer known to be there."""
-    if not camera_ids:
-        return
-    for each in stored_spells(connection, spells.c.ended_ms.is_(None), spells.c.camera_id.in_(camera_ids)):
+    for each in open_spells(connection, camera_ids):
         difference.change(each, cut(each.spell, at_ms, reason))
 
 
