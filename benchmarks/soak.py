@@ -5,9 +5,10 @@
 
 A real mosquitto, a real RTSP server that repeats a recording of a rendered person (encoded once, so that it costs
 next to nothing), and the real `ffe-edge run`, each in a process of its own. Every few seconds the daemon and its camera
-reader are looked at from outside. ``--disturb 5`` does every five minutes one of: the broker is away for 20 s, the
-camera hangs until its reader is killed, SIGHUP. Memory may settle during the first ten minutes (a quarter of a shorter
-run); what comes after is judged.
+reader are looked at from outside. ``--disturb 5`` does every five minutes one of: SIGHUP, the camera hangs until its
+reader is killed, the broker is away for 20 s. Memory may settle during the first ten minutes (a quarter of a shorter
+run); what comes after is judged. The first SIGHUP belongs into that time: the C library keeps what the model's file
+took while it was compared with the one that serves, and uses it again the next time.
 """
 
 from __future__ import annotations
@@ -87,9 +88,9 @@ class Soak:
         """Over and over: what it is called, how long it lasts, how it begins and ends."""
         yield from itertools.cycle(
             [
-                ("broker away", 20.0, self.broker.kill, self.broker.start),
-                ("camera hangs", 25.0, self.camera.hang, self.camera.go_on),
                 ("SIGHUP", 0.0, lambda: self.daemon.send_signal(signal.SIGHUP), nothing),
+                ("camera hangs", 25.0, self.camera.hang, self.camera.go_on),
+                ("broker away", 20.0, self.broker.kill, self.broker.start),
             ]
         )
 

@@ -193,6 +193,8 @@ class Loop:
                 self._store(self.parts.lines.finish(camera.id))
                 self._minutes.finish(camera)
                 camera.ended()
+            elif camera.is_live and camera.state == "offline" and not camera.has_news:
+                self._store(self.parts.lines.finish(camera.id))  # nobody is known to be there any more
 
     def _is_over(self) -> bool:
         """Whether every source has ended. Cameras that are switched off wait for a reload when there is no other."""

@@ -29,6 +29,12 @@ class Home:
     def events(self, camera: str) -> int:
         return len(self.subscriber.payloads(f"{NODE}/camera/{camera}/emotion"))
 
+    def has_left(self) -> bool:
+        """Whether everybody whom ``door`` told of was told to have left."""
+        told = self.subscriber.payloads(f"{NODE}/camera/door/emotion")
+        changes = {(data := json.loads(payload)["data"])["track"]: data["change"] for payload in told}
+        return set(changes.values()) == {"end"}
+
     def boxes(self) -> list[tuple[float, ...]]:
         """Where the events of ``door`` saw a face."""
         told = self.subscriber.payloads(f"{NODE}/camera/door/emotion")
