@@ -124,7 +124,7 @@ class Daemon:
     def ids(self) -> list[str]:
         return [event["id"] for event in self.printed]
 
-    def tells(self, count: int, timeout_seconds: float = 30.0) -> bool:
+    def tells(self, count: int, timeout_seconds: float = 90.0) -> bool:
         """Whether it tells so many events more."""
         wanted = len(self.printed) + count
         return wait_for(lambda: len(self.printed) >= wanted, timeout_seconds)
@@ -165,6 +165,6 @@ def counted(daemon: Daemon, *subscribers: Subscriber) -> Counts:
     return replace(counts, gaps=sum(event["sequence"] in counts.named for event in lost))
 
 
-def everything_came(daemon: Daemon, subscriber: Subscriber, timeout_seconds: float = 30.0) -> bool:
+def everything_came(daemon: Daemon, subscriber: Subscriber, timeout_seconds: float = 60.0) -> bool:
     """Whether every event that was told gets delivered."""
     return wait_for(lambda: not counted(daemon, subscriber).missing, timeout_seconds)

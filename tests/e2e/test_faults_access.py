@@ -16,6 +16,8 @@ from e2e.mosquitto import Mosquitto, Subscriber, free_port, require_mosquitto, w
 from e2e.program import ffe_edge
 from e2e.proxy import Proxy
 
+pytestmark = pytest.mark.timeout(400)
+
 
 @pytest.fixture(scope="module")
 def camera(tmp_path_factory: pytest.TempPathFactory) -> str:

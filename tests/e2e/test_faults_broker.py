@@ -15,6 +15,8 @@ from e2e.proxy import Proxy
 
 KILLS = 24
 
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -40,7 +42,6 @@ def kill_broker(broker: Mosquitto, subscriber: Subscriber, rng: random.Random) -
 
 @pytest.mark.faults
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 def test_kills_of_broker_and_daemon_at_random_lose_nothing(tmp_path: Path, clip: Path, fault_table: Rows) -> None:
     rng = random.Random(5)
     whom = rng.sample(["broker", "daemon"] * (KILLS // 2), KILLS)

@@ -50,7 +50,7 @@ def hours_ahead(event: dict[str, Any]) -> int:
 
 @pytest.mark.faults
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_wall_clock_that_jumps_an_hour_either_way_breaks_nothing(
     tmp_path: Path, set_clock: Callable[[int], None], fault_table: Rows
 ) -> None:
@@ -62,7 +62,7 @@ def test_a_wall_clock_that_jumps_an_hour_either_way_breaks_nothing(
             for hours in (1, -1, 0):
                 set_clock(hours * HOUR_SECONDS)
                 assert daemon.tells(1)  # of a frame that may be older than the jump
-                assert daemon.tells(4, 60)
+                assert daemon.tells(4)
                 assert {hours_ahead(event) for event in daemon.printed[-3:]} == {hours}
                 assert {event["clocksync"] for event in daemon.printed[-3:]} == {hours >= 0}
                 broker.kill()

@@ -92,7 +92,7 @@ def is_answered(attack: Attack) -> bool:
 
 @pytest.mark.faults
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_hostile_commands_are_answered_or_dropped_and_harm_nothing(tmp_path: Path, fault_table: Rows) -> None:
     clip = write_busy_clip(tmp_path / "clip.avi", seconds=240)
     with Mosquitto(tmp_path) as broker, Subscriber(broker, "#") as subscriber:
