@@ -16,6 +16,7 @@ from typing import Final
 MAX_KNOWN: Final = 10_000
 """Addresses, and names, that are remembered; the longest quiet are forgotten first."""
 FORGET_SECONDS: Final = 3600.0
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Growth:
 
 BY_ADDRESS: Final = Growth(free=20, longest_seconds=300.0)
 """A home's screens share an address behind a router."""
+BY_PROXY: Final = Growth(free=20, longest_seconds=2.0)
+"""What a proxy on this machine passes on comes from one address, whoever asks: nobody may lock all others out."""
 BY_NAME: Final = Growth(free=5, longest_seconds=60.0)
 """Short: who locks a carer out from elsewhere keeps her waiting for a minute, not for a night."""
 
@@ -60,7 +63,8 @@ class LoginLimit:
         Returns:
             Seconds to wait before the next attempt is looked at; 0: this one is looked at.
         """
-        keys = (("address", address, BY_ADDRESS), ("name", name.casefold()[:128], BY_NAME))
+        by_address = BY_PROXY if address in LOOPBACK else BY_ADDRESS
+        keys = (("address", address, by_address), ("name", name.casefold()[:128], BY_NAME))
         with self._lock:
             now = self._clock()
             found = [(self._find(kind, key, now), growth) for kind, key, growth in keys]

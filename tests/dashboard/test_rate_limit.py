@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from ffe_edge.dashboard.rate_limit import BY_ADDRESS, BY_NAME, FORGET_SECONDS, MAX_KNOWN, LoginLimit
+from ffe_edge.dashboard.rate_limit import BY_ADDRESS, BY_NAME, BY_PROXY, FORGET_SECONDS, MAX_KNOWN, LoginLimit
 
 
 class Clock:
@@ -53,6 +53,12 @@ def test_the_address_is_held_whatever_the_names(limit: LoginLimit) -> None:
         assert limit.begin("192.0.2.1", f"name-{number}") == 0
     assert limit.begin("192.0.2.1", "another") == 1
     assert limit.begin("192.0.2.2", "another") == 0
+
+
+def test_behind_a_proxy_nobody_locks_all_others_out(limit: LoginLimit) -> None:
+    for number in range(BY_ADDRESS.free + 20):
+        limit.begin("127.0.0.1", f"name-{number}")
+    assert limit.begin("127.0.0.1", "another") <= BY_PROXY.longest_seconds
 
 
 def test_success_frees_the_name(limit: LoginLimit) -> None:

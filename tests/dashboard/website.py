@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import unescape
@@ -13,6 +14,7 @@ from threading import Event
 from typing import Any
 
 import httpx
+from fastapi import APIRouter
 
 from ffe_edge.dashboard import users
 from ffe_edge.dashboard.arrivals import read_arrival
@@ -52,15 +54,15 @@ class ToldNodes:
 
 
 @cache
-def _routes() -> DashboardApp:
+def _routes(pages: tuple[APIRouter, ...]) -> DashboardApp:
     """The app: its routes are put together once, which takes longer than most tests."""
     database = Database("sqlite:////nowhere/dashboard.sqlite")
-    return make_app(Parts(database, Present(), ToldNodes(), DashboardSettings(), passwords=PASSWORDS))
+    return make_app(Parts(database, Present(), ToldNodes(), DashboardSettings(), passwords=PASSWORDS), pages)
 
 
-def _app_of(parts: Parts) -> DashboardApp:
+def _app_of(parts: Parts, pages: tuple[APIRouter, ...]) -> DashboardApp:
     """The app of a test; one at a time."""
-    app = _routes()
+    app = _routes(pages)
     app.state.parts, app.state.closing, app.state.away_told_at = parts, Event(), -math.inf
     app.middleware_stack = None
     return app
@@ -69,7 +71,13 @@ def _app_of(parts: Parts) -> DashboardApp:
 class Site:
     """An app, its parts, and users of each role: ``carer``, ``manager``, ``admin``."""
 
-    def __init__(self, database: Database, passwords: Passwords | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        database: Database,
+        passwords: Passwords | None = None,
+        pages: Sequence[APIRouter] = (),
+        **settings: Any,
+    ) -> None:
         self.database = database
         self.clock = Clock()
         self.present = Present(self.clock)
@@ -84,7 +92,7 @@ class Site:
             login_limit=LoginLimit(self.clock),
             clock=self.clock,
         )
-        self.app: DashboardApp = _app_of(self.parts)
+        self.app: DashboardApp = _app_of(self.parts, tuple(pages))
 
     def receive(self, topic: str, payload: bytes) -> None:
         """A message that the picture is told of, and the store is not."""
