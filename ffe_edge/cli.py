@@ -14,6 +14,7 @@ from rich.console import Console
 from ffe_edge import __version__
 from ffe_edge.cli_bench import bench
 from ffe_edge.cli_config import config_app
+from ffe_edge.cli_dashboard import dashboard
 from ffe_edge.cli_export import engine_app, export
 from ffe_edge.cli_models import models_app
 from ffe_edge.cli_resident import resident_app
@@ -42,6 +43,7 @@ app.add_typer(train_app, name="train")
 app.add_typer(engine_app, name="engine")
 app.command()(export)
 app.command()(bench)
+app.command()(dashboard)
 app.command()(schema)
 
 ConfigOption = Annotated[Optional[Path], typer.Option("--config", help="TOML file with settings; flags win over it.")]
