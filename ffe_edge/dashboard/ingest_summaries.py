@@ -17,6 +17,8 @@ from ffe_edge.dashboard.unseen import UNSEEN, tells_absence
 from ffe_edge.messages import SummaryCloudEvent
 
 MAX_SECONDS: Final = 86_400.0
+KEPT_MS: Final = 86_400_000
+"""An older minute that the broker had kept was stored long ago, and may be deleted by now."""
 MAX_PEOPLE: Final = 2**31 - 1
 
 
@@ -27,6 +29,8 @@ def store_summaries(
     new: dict[tuple[int, int], Arrival] = {}
     for arrival in arrivals:
         row = _row(arrival, places)
+        if arrival.retained and arrival.received_ms - row["began_ms"] > KEPT_MS:
+            continue
         new.setdefault((row["camera_id"], row["began_ms"]), arrival)
     for camera_id, began_ms in list(new):
         known = select(summaries.c.camera_id).where(

@@ -62,6 +62,8 @@ class KnownPlaces:
             )
             for row in connection.execute(select(cameras))
         }
+        by_id = {node.id: node for node in self._nodes.values()}
+        self._by_id = {camera.id: (camera, by_id[camera.node_id]) for camera in self._cameras.values()}
         self._heard_nodes: dict[int, int] = {}
         self._heard_cameras: dict[int, int] = {}
 
@@ -92,6 +94,7 @@ class KnownPlaces:
             if len(self._cameras) >= MAX_CAMERAS:
                 raise ValueError(f"there are {MAX_CAMERAS} cameras already, and this one is new")
             camera = self._cameras[node.id, place.camera] = self._made_camera(node.id, place.camera, now_ms)
+            self._by_id[camera.id] = (camera, node)
         return camera
 
     def hear(self, place: Place, at_ms: int) -> None:
@@ -108,8 +111,7 @@ class KnownPlaces:
 
     def away(self, camera_id: int) -> tuple[int, str] | None:
         """Since when nothing can be known of who is before a camera, and why; None where something can."""
-        camera = next(each for each in self._cameras.values() if each.id == camera_id)
-        node = next(each for each in self._nodes.values() if each.id == camera.node_id)
+        camera, node = self._by_id[camera_id]
         found = [(node.since_ms, f"node {node.state}")] if node.state != "online" else []
         found += [(camera.since_ms, f"camera {camera.state}")] if camera.state != "online" else []
         return min(found, default=None)

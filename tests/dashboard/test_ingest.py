@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -158,6 +159,12 @@ def test_a_minute_that_comes_twice_counts_once(database: Database) -> None:
     store(database, [summary(2, 0, {}, missing=30)], [summary(2, 0, {}, missing=30), summary(2, 0, {}, missing=30)])
     assert hours(database, "camera:1") == {"missing": 30}
     assert len(rows(database, summaries, "began_ms")) == 1
+
+
+def test_an_old_minute_that_the_broker_kept_is_not_counted_again(sqlite: Database) -> None:
+    kept = replace(summary(2, 0, {}, missing=30), retained=True, received_ms=NOON_MS + 2 * 86_400_000)
+    assert store(sqlite, [kept]).repeated == 1
+    assert rows(sqlite, summaries, "began_ms") == []
 
 
 def test_a_gap_is_kept_with_what_it_names(database: Database) -> None:
