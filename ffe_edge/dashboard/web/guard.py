@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Iterable
 from typing import Final
@@ -16,6 +17,8 @@ from ffe_edge.dashboard.web.problem import API, KINDS, ProblemCode, problem_answ
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 MAX_BODY_BYTES: Final = 64 * 1024
+BODY_SECONDS: Final = 10.0
+"""For each part of a request's body."""
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 STATIC: Final = "/static/"
 HEADERS: Final = {
@@ -105,13 +108,20 @@ def _length(headers: Headers) -> int:
 
 
 def _limited(receive: Receive) -> Receive:
-    """The request's body, whose length need not be told beforehand."""
+    """The request's body: not too long, though its length need not be told beforehand, and not too slow."""
     received = 0
+    is_whole = False
 
     async def limited() -> Message:
-        nonlocal received
-        message = await receive()
+        nonlocal received, is_whole
+        if is_whole:
+            return await receive()
+        try:
+            message = await asyncio.wait_for(receive(), BODY_SECONDS)
+        except asyncio.TimeoutError as error:
+            raise HTTPException(KINDS["bad-request"].status, "the request did not come to its end") from error
         received += len(message.get("body", b""))
+        is_whole = not message.get("more_body", False)
         if received > MAX_BODY_BYTES:
             raise HTTPException(KINDS["too-large"].status, f"at most {MAX_BODY_BYTES} bytes are taken")
         return message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ipaddress
 import socket
@@ -13,12 +14,28 @@ from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ffe_edge.errors import ConfigError
 
 START_SECONDS: Final = 10.0
 STOP_SECONDS: Final = 5.0
 MAX_CONNECTIONS: Final = 256
+ASK_SECONDS: Final = 10.0
+"""From connecting to the end of the first request's head."""
+
+
+class ImpatientProtocol(H11Protocol):
+    """Hangs up on whoever connects and asks nothing: connections are few, and somebody else wants one."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Somebody has connected."""
+        super().connection_made(transport)
+        self.loop.call_later(ASK_SECONDS, self._hang_up_on_the_silent)
+
+    def _hang_up_on_the_silent(self) -> None:
+        if self.cycle is None and not self.transport.is_closing():
+            self.transport.close()
 
 
 class WebServer:
@@ -38,7 +55,7 @@ class WebServer:
         self._listener = listener
         settings = uvicorn.Config(
             app,
-            http="h11",
+            http=ImpatientProtocol,
             ws="none",
             loop="asyncio",
             lifespan="off",
