@@ -161,12 +161,14 @@ def landmarks(known: Known) -> np.ndarray[Any, np.dtype[np.float32]]:
     return np.asarray(known.faces.landmarks[0], np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("told", "plant"), PLANTED.values(), ids=PLANTED)
 def test_what_is_planted_is_found(known: Known, told: str, plant: Callable[[Known], bytes]) -> None:
     data = plant(known)
     assert told in known.leaks.found(HARMLESS + data + b"]}" + HARMLESS)
 
 
+@pytest.mark.slow
 def test_nothing_is_found_in_what_is_harmless(known: Known) -> None:
     rng = np.random.default_rng(9)
     payloads = (Path(__file__).parents[1] / "edge" / "golden_payloads").glob("*.json")
