@@ -5,7 +5,7 @@ A spell that lasts counts up to when its camera was last heard of: beyond that n
 
 from __future__ import annotations
 
-import statistics
+import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -130,19 +130,50 @@ def shares_of_many(
 
 def baseline(connection: Connection, subject: str, before_ms: int, zone: ZoneInfo, days: int = 28) -> Baseline:
     """What is usual for a subject: its whole days before the one in which ``before_ms`` lies."""
+    return baselines(connection, [subject], before_ms, zone, days)[subject]
+
+
+def baselines(
+    connection: Connection, subjects: Collection[str], before_ms: int, zone: ZoneInfo, days: int = 28
+) -> dict[str, Baseline]:
+    """The same of several subjects at once."""
     today = day_number(before_ms, zone)
     from_ms, to_ms = day_bounds(today - days, zone)[0], day_bounds(today, zone)[0]
-    told = [_seen(shares) for _, shares in shares_by(connection, subject, "day", from_ms, to_ms, zone)]
-    told = [shares for shares in told if sum(shares.values()) >= MIN_DAY_MS]
+    query = (
+        select(rollups.c.subject, rollups.c.start_ms, rollups.c.emotion, rollups.c.ms)
+        .where(rollups.c.subject.in_(subjects), rollups.c.unit == "day")
+        .where(rollups.c.start_ms >= from_ms, rollups.c.start_ms < to_ms)
+    )
+    found: dict[str, dict[int, Shares]] = {subject: {} for subject in subjects}
+    for subject, start_ms, emotion, ms in connection.execute(query):
+        found[subject].setdefault(start_ms, {})[emotion] = ms
+    for spell in lasting(connection):
+        for subject in {camera_subject(spell.camera_id), f"resident:{spell.resident_id}"} & found.keys():
+            for start_ms, ms in shares_of("day", max(from_ms, spell.began_ms), min(to_ms, spell.ended_ms), zone):
+                shares = found[subject].setdefault(start_ms, {})
+                shares[spell.emotion] = shares.get(spell.emotion, 0) + ms
+    return {subject: _usual([_seen(shares) for shares in by_day.values()]) for subject, by_day in found.items()}
+
+
+def _usual(days: Iterable[Shares]) -> Baseline:
+    told = [shares for shares in days if sum(shares.values()) >= MIN_DAY_MS]
     seen_ms = sum(sum(shares.values()) for shares in told)
     emotions = sorted({emotion for shares in told for emotion in shares})
     by_day = {emotion: [shares.get(emotion, 0) / sum(shares.values()) for shares in told] for emotion in emotions}
     return Baseline(
         {emotion: sum(shares.get(emotion, 0) for shares in told) / seen_ms for emotion in emotions},
-        {emotion: statistics.stdev(shares) if len(shares) > 1 else 0.0 for emotion, shares in by_day.items()},
+        {emotion: _spread(shares) for emotion, shares in by_day.items()},
         len(told),
         seen_ms,
     )
+
+
+def _spread(shares: list[float]) -> float:
+    """Standard deviation; ``statistics.stdev`` counts in fractions, which for a whole home takes most of the time."""
+    if len(shares) < 2:
+        return 0.0
+    mean = math.fsum(shares) / len(shares)
+    return math.sqrt(math.fsum((share - mean) ** 2 for share in shares) / (len(shares) - 1))
 
 
 def events_page(

@@ -100,17 +100,17 @@ def _residents(parts: Parts, connection: Connection, unit: Unit, from_ms: int, t
     found = [resident for resident in people_store.all_residents(connection) if resident.has_consent]
     subjects = [resident_subject(resident.id) for resident in found]
     shares = history.shares_of_many(connection, subjects, unit, from_ms, to_ms)
+    usual = history.baselines(connection, subjects, from_ms, parts.settings.home.zone)
 
     def shift(resident: Resident) -> ResidentShift:
         subject = resident_subject(resident.id)
-        usual = history.baseline(connection, subject, from_ms, parts.settings.home.zone)
         return ResidentShift(
             resident_id=resident.id,
             name=resident.name,
             name_en=resident.name_en,
             room_id=resident.room_id,
             ms=seen_of(shares.get(subject, {})),
-            baseline=baseline_body(usual),
+            baseline=baseline_body(usual[subject]),
         )
 
     return [shift(resident) for resident in found]
