@@ -1,0 +1,55 @@
+"""Settings: users, for admins."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from ffe_edge.dashboard.users import ROLES
+from ffe_edge.dashboard.web import api_users
+from ffe_edge.dashboard.web.api_users import Id, UserAsked, UserChange, UserMade
+from ffe_edge.dashboard.web.forms import Text, asked, done
+from ffe_edge.dashboard.web.render import render
+from ffe_edge.dashboard.web.session import Admin
+
+router: Final = APIRouter(prefix="/settings/users", include_in_schema=False)
+
+
+@router.get("")
+def users_page(request: Request, admin: Admin) -> Response:
+    """Everybody who may sign in."""
+    return _page(request, admin)
+
+
+@router.post("")
+def add(request: Request, admin: Admin, name: Text = "", display_name: Text = "", role: Text = "") -> Response:
+    """A new user; the one-time password is shown in the answer and never again."""
+    body = asked(UserAsked, name=name.strip(), display_name=display_name or name.strip(), role=role)
+    return _page(request, admin, api_users.create_user(request, admin, body))
+
+
+@router.post("/{user_id}")
+def change(request: Request, admin: Admin, user_id: Id, display_name: Text = "", role: Text = "") -> Response:
+    """Another name or role."""
+    api_users.change_user(request, admin, user_id, asked(UserChange, display_name=display_name, role=role))
+    return done("/settings/users")
+
+
+@router.post("/{user_id}/disabled")
+def disable(request: Request, admin: Admin, user_id: Id, disabled: Text = "") -> Response:
+    """Let somebody in, or no more."""
+    api_users.change_user(request, admin, user_id, asked(UserChange, disabled=disabled == "yes"))
+    return done("/settings/users")
+
+
+@router.post("/{user_id}/password")
+def reset(request: Request, admin: Admin, user_id: Id) -> Response:
+    """Another one-time password, shown in the answer and never again."""
+    return _page(request, admin, api_users.reset_password(request, admin, user_id))
+
+
+def _page(request: Request, admin: Admin, made: UserMade | None = None) -> Response:
+    everybody = api_users.all_users(request, admin)
+    return render(request, "settings_users.html", everybody=everybody, roles=ROLES, made=made)
