@@ -11,14 +11,18 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
 
 from ffe_edge.dashboard.rollups import MISSING, Unit, camera_subject, day_bounds, day_number, shares_of
 from ffe_edge.dashboard.spells import MAX_SPELL_MS
 from ffe_edge.dashboard.tables import cameras, events, rollups, spells
+from ffe_edge.dashboard.unions import ask
 
 MIN_DAY_MS: Final = 10 * 60_000
 """A day on which somebody was seen for less tells nothing of what is usual."""
+_SUMS: Final = """SELECT subject, emotion, sum(ms) AS ms FROM rollups
+    WHERE subject = :subject{0} AND unit = :unit{0} AND start_ms >= :from_ms{0} AND start_ms < :to_ms{0}
+    GROUP BY subject, emotion"""
 Shares = dict[str, int]
 """Milliseconds by emotion."""
 
@@ -114,17 +118,10 @@ def shares_of_many(
     connection: Connection, subjects: Collection[str], unit: Unit, from_ms: int, to_ms: int
 ) -> dict[str, Shares]:
     """The time of several subjects in each emotion, summed over ended spells; for a shift or a floor."""
-    if not subjects:
-        return {}
-    query = (
-        select(rollups.c.subject, rollups.c.emotion, func.sum(rollups.c.ms))
-        .where(rollups.c.subject.in_(subjects), rollups.c.unit == unit)
-        .where(rollups.c.start_ms >= from_ms, rollups.c.start_ms < to_ms)
-        .group_by(rollups.c.subject, rollups.c.emotion)
-    )
+    keys = [{"subject": subject, "unit": unit, "from_ms": from_ms, "to_ms": to_ms} for subject in subjects]
     found: dict[str, Shares] = {subject: {} for subject in subjects}
-    for subject, emotion, ms in connection.execute(query):
-        found[subject][emotion] = int(ms)
+    for row in ask(connection, _SUMS, keys):
+        found[row.subject][row.emotion] = int(row.ms)
     return found
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cache
-from typing import Any, Final, NamedTuple, TypeVar
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, TextClause, select, text
+from sqlalchemy import ColumnElement, Connection, Row, select
 
 from ffe_edge.dashboard.spells import Spell, Told
 from ffe_edge.dashboard.tables import events, spells
+from ffe_edge.dashboard.unions import ask
 
-SIZES: Final = (1, 4, 16, 64)
-"""Tracks that one query asks for: few sizes, so that each is worded once."""
 _LAST: Final = """SELECT * FROM (
     SELECT camera_id, boot_id, track, sequence, change, at_ms, emotion, previous, held_ms, resident_id FROM events
     WHERE camera_id = :camera_id{0} AND track = :number{0} AND boot_id = :boot_id{0} AND kind = 'emotion'
@@ -20,7 +18,6 @@ _LAST: Final = """SELECT * FROM (
 ) AS last{0}"""
 _SINCE: Final = """SELECT id, camera_id, track_key, sequence, emotion, began_ms, ended_ms, end_reason, resident_id
     FROM spells WHERE camera_id = :camera_id{0} AND track_key = :key{0} AND sequence >= :sequence{0}"""
-T = TypeVar("T")
 
 
 class Track(NamedTuple):
@@ -46,25 +43,20 @@ class StoredSpell(NamedTuple):
 
 def last_events(connection: Connection, tracks: Iterable[Track]) -> dict[Track, Told]:
     """The event with the highest sequence of each track that has any."""
-    found: dict[Track, Told] = {}
-    for chunk in _chunks(list(tracks)):
-        asked = [{"camera_id": each.camera_id, "boot_id": each.boot_id, "number": each.number} for each in chunk]
-        for row in connection.execute(_union(_LAST, len(chunk)), _numbered(asked)):
-            found[Track(row.camera_id, row.boot_id, row.track)] = told_of(row)
-    return found
+    asked = [{"camera_id": each.camera_id, "boot_id": each.boot_id, "number": each.number} for each in tracks]
+    rows = ask(connection, _LAST, asked)
+    return {Track(row.camera_id, row.boot_id, row.track): told_of(row) for row in rows}
 
 
 def spells_since(connection: Connection, last: Mapping[Track, Told]) -> dict[Track, list[StoredSpell]]:
     """The spells that the last event of each track opened, or one after it: not one that it ended."""
     by_key = {(track.camera_id, track.key): track for track in last}
+    asked = [{"camera_id": at.camera_id, "key": at.key, "sequence": told.sequence} for at, told in last.items()]
     found: dict[Track, list[StoredSpell]] = {track: [] for track in last}
-    for chunk in _chunks(list(last)):
-        asked = [{"camera_id": each.camera_id, "key": each.key, "sequence": last[each].sequence} for each in chunk]
-        rows = {row.id: row for row in connection.execute(_union(_SINCE, len(chunk)), _numbered(asked))}
-        for row in rows.values():
-            track = by_key[row.camera_id, row.track_key]
-            if row.sequence > last[track].sequence or row.began_ms >= last[track].at_ms:
-                found[track].append(_stored(row))
+    for row in {row.id: row for row in ask(connection, _SINCE, asked)}.values():
+        track = by_key[row.camera_id, row.track_key]
+        if row.sequence > last[track].sequence or row.began_ms >= last[track].at_ms:
+            found[track].append(_stored(row))
     return found
 
 
@@ -98,20 +90,3 @@ def told_of(row: Row[Any]) -> Told:
 def _stored(row: Row[Any]) -> StoredSpell:
     spell = Spell(row.sequence, row.emotion, row.began_ms, row.ended_ms, row.end_reason, row.resident_id)
     return StoredSpell(row.id, row.camera_id, spell)
-
-
-@cache
-def _union(part: str, count: int) -> TextClause:
-    return text(" UNION ALL ".join(part.format(number) for number in range(count)))
-
-
-def _chunks(asked: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Pieces of the sizes there are; the last is filled up with what it holds already."""
-    for at in range(0, len(asked), SIZES[-1]):
-        piece = list(asked[at : at + SIZES[-1]])
-        size = next(size for size in SIZES if size >= len(piece))
-        yield piece + piece[-1:] * (size - len(piece))
-
-
-def _numbered(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {f"{name}{number}": value for number, row in enumerate(rows) for name, value in row.items()}
