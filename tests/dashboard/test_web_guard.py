@@ -75,6 +75,16 @@ def test_every_route_that_changes_something_asks_for_the_forms_token(site: Site)
         assert browser.request(method, path.replace("{", "1").replace("}", "")).status_code == 403, path
 
 
+def test_every_route_but_signing_in_asks_who_it_is(site: Site) -> None:
+    browser = site.browser()
+    paths = site.app.openapi()["paths"]
+    asked = [(method.upper(), path) for path, told in paths.items() for method in told]
+    asked.remove(("POST", f"{API}/session"))
+    assert len(asked) > 30
+    for method, path in asked:
+        assert browser.request(method, path.replace("{", "1").replace("}", "")).status_code == 401, path
+
+
 def test_a_page_of_another_router_is_protected_as_well(site: Site) -> None:
     pages = APIRouter()
 

@@ -8,7 +8,6 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from html import unescape
 from threading import Event
 from typing import Any
@@ -53,14 +52,20 @@ class ToldNodes:
         self.times += 1
 
 
-@cache
-def _routes(pages: tuple[APIRouter, ...]) -> DashboardApp:
+_PUT_TOGETHER: dict[tuple[int, ...], DashboardApp] = {}
+
+
+def _routes(pages: Sequence[APIRouter]) -> DashboardApp:
     """The app: its routes are put together once, which takes longer than most tests."""
-    database = Database("sqlite:////nowhere/dashboard.sqlite")
-    return make_app(Parts(database, Present(), ToldNodes(), DashboardSettings(), passwords=PASSWORDS), pages)
+    key = tuple(map(id, pages))
+    if key not in _PUT_TOGETHER:
+        database = Database("sqlite:////nowhere/dashboard.sqlite")
+        parts = Parts(database, Present(), ToldNodes(), DashboardSettings(), passwords=PASSWORDS)
+        _PUT_TOGETHER[key] = make_app(parts, pages)
+    return _PUT_TOGETHER[key]
 
 
-def _app_of(parts: Parts, pages: tuple[APIRouter, ...]) -> DashboardApp:
+def _app_of(parts: Parts, pages: Sequence[APIRouter]) -> DashboardApp:
     """The app of a test; one at a time."""
     app = _routes(pages)
     app.state.parts, app.state.closing, app.state.away_told_at = parts, Event(), -math.inf
@@ -92,7 +97,7 @@ class Site:
             login_limit=LoginLimit(self.clock),
             clock=self.clock,
         )
-        self.app: DashboardApp = _app_of(self.parts, tuple(pages))
+        self.app: DashboardApp = _app_of(self.parts, pages)
 
     def receive(self, topic: str, payload: bytes) -> None:
         """A message that the picture is told of, and the store is not."""
