@@ -20,9 +20,9 @@ from ffe_edge.dashboard.unions import ask
 
 MIN_DAY_MS: Final = 10 * 60_000
 """A day on which somebody was seen for less tells nothing of what is usual."""
-_SUMS: Final = """SELECT subject, emotion, sum(ms) AS ms FROM rollups
+_SUMS: Final = """SELECT min(subject) AS subject, emotion, sum(ms) AS ms FROM rollups
     WHERE subject = :subject{0} AND unit = :unit{0} AND start_ms >= :from_ms{0} AND start_ms < :to_ms{0}
-    GROUP BY subject, emotion"""
+    GROUP BY emotion"""
 Shares = dict[str, int]
 """Milliseconds by emotion."""
 

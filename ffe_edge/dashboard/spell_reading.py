@@ -53,7 +53,7 @@ def spells_since(connection: Connection, last: Mapping[Track, Told]) -> dict[Tra
     by_key = {(track.camera_id, track.key): track for track in last}
     asked = [{"camera_id": at.camera_id, "key": at.key, "sequence": told.sequence} for at, told in last.items()]
     found: dict[Track, list[StoredSpell]] = {track: [] for track in last}
-    for row in {row.id: row for row in ask(connection, _SINCE, asked)}.values():
+    for row in ask(connection, _SINCE, asked):
         track = by_key[row.camera_id, row.track_key]
         if row.sequence > last[track].sequence or row.began_ms >= last[track].at_ms:
             found[track].append(_stored(row))

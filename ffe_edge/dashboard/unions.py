@@ -11,24 +11,25 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, TextClause, text
 
-SIZES: Final = (1, 4, 16, 64)
+SIZES: Final = (64, 16, 4, 1)
 """Keys that one statement asks for."""
 
 
 def ask(connection: Connection, part: str, keys: Sequence[Mapping[str, Any]]) -> Iterator[Row[Any]]:
-    """All rows, in no order; those of a key may come more than once.
+    """All rows, in no order.
 
     Args:
         connection: to read by.
         part: the query for one key, as a format string: ``:name{0}`` stands for the key's ``name``.
         keys: the values, of the same names each.
     """
-    for at in range(0, len(keys), SIZES[-1]):
-        chunk = list(keys[at : at + SIZES[-1]])
-        size = next(size for size in SIZES if size >= len(chunk))
-        chunk += chunk[-1:] * (size - len(chunk))
-        values = {f"{name}{number}": value for number, key in enumerate(chunk) for name, value in key.items()}
+    at = 0
+    while at < len(keys):
+        size = next(size for size in SIZES if size <= len(keys) - at)
+        chunk = enumerate(keys[at : at + size])
+        values = {f"{name}{number}": value for number, key in chunk for name, value in key.items()}
         yield from connection.execute(_union(part, size), values)
+        at += size
 
 
 @cache
