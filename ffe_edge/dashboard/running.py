@@ -21,6 +21,7 @@ from ffe_edge.dashboard.present import Present
 from ffe_edge.dashboard.settings import DashboardSettings, database_url
 from ffe_edge.dashboard.users import ensure_admin
 from ffe_edge.dashboard.web.app import make_app, serve
+from ffe_edge.dashboard.web.pages_all import ROUTERS
 from ffe_edge.dashboard.web.seams import Parts
 from ffe_edge.dashboard.webhook import Address, Webhook
 from ffe_edge.errors import StoreError
@@ -95,7 +96,7 @@ class Dashboard:
             figures=partial(figures, intake, self._webhook),
             passwords=self._passwords,
         )
-        server = serve(make_app(parts), self._settings.web)
+        server = serve(make_app(parts, ROUTERS), self._settings.web)
         started.callback(server.stop)
         self.url = server.url
         logger.info("dashboard: %s", self.url)
