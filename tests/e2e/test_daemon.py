@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import queue
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -47,8 +49,9 @@ class Daemon:
         self._log = folder / "log"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(folder / "notify"))
-        self._socket.settimeout(20)
         self._notify = str(folder / "notify")
+        self._told: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._listen, daemon=True).start()
 
     def configure(self, *cameras: str, more: str = "") -> None:
         tables = "".join(f"[[camera]]\n{camera}\n" for camera in cameras)
@@ -64,13 +67,19 @@ class Daemon:
             finally:
                 process.kill()
                 process.wait()
-                self._socket.close()
+                self._socket.shutdown(socket.SHUT_RD)
 
     def notified(self, word: str) -> str:
         """The next message that begins with the word."""
-        while not (told := self._socket.recv(4096).decode()).startswith(word):
+        while not (told := self._told.get(timeout=20)).startswith(word):
             continue
         return told
+
+    def _listen(self) -> None:
+        """As systemd does, at once: a socket holds ten messages that nobody reads, and no more."""
+        with self._socket:
+            while told := self._socket.recv(4096):
+                self._told.put(told.decode())
 
     def log(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self._log.read_text().splitlines()]
