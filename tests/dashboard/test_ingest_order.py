@@ -87,7 +87,8 @@ def test_the_order_of_delivery_changes_nothing(sqlite: Database, events: list[di
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.timeout(900)
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(events=st.lists(told, min_size=1, max_size=20), seed=st.integers(0, 2**32))
 def test_the_order_of_delivery_changes_nothing_in_many_more_cases(
     sqlite: Database, events: list[dict[str, Any]], seed: int
