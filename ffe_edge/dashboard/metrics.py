@@ -14,6 +14,7 @@ def figures(intake: Intake, webhook: Webhook | None) -> str:
     metrics = [
         _one("build_info", "gauge", "Version of ffe-edge.", 1, version=__version__),
         _one("broker_connected", "gauge", "1 while the broker is connected.", intake.subscriber.state == "connected"),
+        _one("broker_mqtt5", "gauge", "1 where devices can answer.", intake.subscriber.version == "MQTT 5"),
         _one("store_available", "gauge", "1 while what comes can be stored.", not intake.writer.reason),
         Metric(
             "ffe_dashboard_messages_total",

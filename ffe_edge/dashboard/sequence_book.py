@@ -62,7 +62,8 @@ class SequenceBook:
         news = {id(arrival) for arrival in new}
         drafts: dict[NodeName, Sequences] = {}
         for arrival in arrivals:
-            if isinstance(arrival.message, NUMBERED):
+            is_told_now = not arrival.retained  # what the broker has kept may be of long ago
+            if is_told_now and isinstance(arrival.message, NUMBERED):
                 name = (arrival.place.site, arrival.place.node)
                 if name not in drafts:
                     with self._mutex:
@@ -77,8 +78,12 @@ class SequenceBook:
             connection.execute(update(nodes).where(chosen).values(sequence_seen=sequences.seen))
 
     def take(self, drafts: dict[NodeName, Sequences]) -> None:
-        """The batch is committed."""
+        """The batch is committed; what was given up meanwhile stays so."""
         with self._mutex:
+            for name, draft in drafts.items():
+                known = self._sequences.get(name)
+                if known is not None and known.given_up > draft.given_up:
+                    draft.give_up_before(known.given_up)
             self._sequences |= drafts
 
     def due(self, now_ms: int) -> list[Due]:
@@ -105,12 +110,12 @@ def _add(sequences: Sequences, arrival: Arrival, *, is_new: bool) -> None:
     message = arrival.message
     if not isinstance(message, NUMBERED):
         return
-    is_gap = isinstance(message, GapCloudEvent)
-    is_live = is_new and not message.replayed and not arrival.retained and not isinstance(message, SummaryCloudEvent)
+    gap = message.data if isinstance(message, GapCloudEvent) else None
+    is_live = is_new and not message.replayed and not isinstance(message, SummaryCloudEvent)
     if is_live and message.sequence <= sequences.seen:
         sequences.begin_anew(message.sequence)  # its outbox is a new one
-    elif is_gap and is_live and message.data.first is None and message.data.last is None:
+    elif gap and is_live and gap.first is None and gap.last is None:
         sequences.begin_anew(message.sequence)  # its outbox was damaged, and it does not know where it stood
     sequences.add(message.sequence)
-    if is_gap and message.data.last is not None:
-        sequences.add(message.data.first or 1, message.data.last)
+    if gap and gap.last is not None:
+        sequences.add(gap.first or 1, gap.last)

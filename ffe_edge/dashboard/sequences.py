@@ -41,6 +41,8 @@ class Sequences:
         self._seen = seen
         self._firsts: list[int] = []
         self._lasts: list[int] = []
+        self.given_up = 0
+        """What was missing before this sequence was given up."""
 
     @property
     def seen(self) -> int:
@@ -55,6 +57,7 @@ class Sequences:
     def copy(self) -> Sequences:
         """The same, to be changed on trial."""
         same = Sequences(self._seen)
+        same.given_up = self.given_up
         same._firsts, same._lasts = list(self._firsts), list(self._lasts)
         return same
 
@@ -82,6 +85,7 @@ class Sequences:
     def give_up_before(self, sequence: int) -> int:
         """What is missing before a sequence will never come; returns how many that are."""
         given_up = sum(min(hole.last, sequence - 1) - hole.first + 1 for hole in self.holes() if hole.first < sequence)
+        self.given_up = max(self.given_up, sequence)
         if sequence - 1 > self._seen:
             self.add(self._seen + 1, sequence - 1)
         return given_up

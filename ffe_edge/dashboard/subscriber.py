@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import socket
+import struct
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final, Literal
+
+from paho.mqtt import MQTTException
 
 from ffe_edge.config import BrokerSettings
 from ffe_edge.dashboard.link import Link, Question, Received
@@ -32,6 +35,9 @@ MAX_QUESTIONS: Final = 1_000
 STEADY_SECONDS: Final = 10.0
 """A connection that stood this long is no sign of trouble."""
 STOP_SECONDS: Final = 5.0
+
+_NOT_MQTT: Final = (MQTTException, ValueError, struct.error)
+"""What paho raises where it cannot read a packet."""
 
 LinkState = Literal["connecting", "connected", "refused", "unreachable"]
 """``refused``: a person must mend something."""
@@ -145,6 +151,8 @@ class Subscriber:
         try:
             if answer == "accepted":
                 self._work(link)
+        except _NOT_MQTT as error:
+            link.reason = f"it sends what is no MQTT: {type(error).__name__}"
         finally:
             link.close()
         self._reason = link.reason
