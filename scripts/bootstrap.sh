@@ -42,12 +42,26 @@ apt_install() {
 
 has_broker() { command -v mosquitto && command -v mosquitto_pub; }
 has_browser() { command -v chromedriver && { command -v chromium || command -v google-chrome; }; }
+has_axe() { [ -s "$VENV/axe-core/axe.min.js" ]; }
 has_postgresql() { compgen -G '/usr/lib/postgresql/*/bin/initdb'; }
 has_font() { [ -n "$(fc-list :lang=ja)" ] || compgen -G '/usr/share/fonts/*/*/*CJK*'; }
 has_rtsp() {
     local element
     /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' || return 1
     for element in videotestsrc rtph264pay h264parse x264enc; do gst-inspect-1.0 --exists "$element" || return 1; done
+}
+
+# axe-core (MPL 2.0) comes from npm's registry and stays in .venv: it is no part of the repository.
+fetch_axe() {
+    local archive
+    if has_axe || [ ! -d "$VENV" ]; then return; fi
+    archive=$(cd "$VENV" && npm pack --silent axe-core@4 2>/dev/null | tail -n 1) || archive=
+    if [ -n "$archive" ] && mkdir -p "$VENV/axe-core" &&
+        tar -xzOf "$VENV/$archive" package/axe.min.js >"$VENV/axe-core/axe.min.js"; then
+        rm -f "${VENV:?}/$archive"
+    else
+        say "missing: axe-core, for tests of accessibility; these are skipped (npm fetches it)"
+    fi
 }
 
 # need WHAT PURPOSE PROBE PACKAGE...
@@ -72,6 +86,7 @@ packages() {
     need "GStreamer's RTSP server" "tests with a network camera" has_rtsp gir1.2-gst-rtsp-server-1.0 python3-gi \
         gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
         gstreamer1.0-plugins-ugly
+    fetch_axe
     if [ ${#missing[@]} -gt 0 ]; then say "to run them too: apt-get install ${missing[*]}"; fi
 }
 

@@ -59,7 +59,7 @@ def resident_page(
         one_day=ONE_DAY,
         gaps=gaps,
         strip=strip(told.spells, gaps, told.from_ms, told.to_ms, told.now_ms),
-        lines=compare(ms, told.baseline),
+        lines=compare(ms, told.baseline) if ms else [],
         seen_ms=sum(ms.values()),
         month=month,
         chart=json.dumps(chart_of(month, language), ensure_ascii=False),

@@ -32,6 +32,12 @@ def day_text(language: Language, day: date) -> str:
     return f"{weekday} {day.day} {MONTHS[day.month - 1]}"
 
 
+def dated_text(language: Language, ms: int, zone: ZoneInfo) -> str:
+    """A day with its year, for what is looked up years later."""
+    day = local_time(ms, zone).date()
+    return f"{day.year}年{day.month}月{day.day}日" if language == "ja" else f"{day.day} {MONTHS[day.month - 1]} {day.year}"
+
+
 def moment_text(language: Language, ms: int, zone: ZoneInfo) -> str:
     """Day and time of day."""
     moment = local_time(ms, zone)
@@ -74,6 +80,11 @@ def _moment(context: Context, ms: int) -> str:
 
 
 @pass_context
+def _dated(context: Context, ms: int) -> str:
+    return dated_text(_language(context), ms, _zone(context))
+
+
+@pass_context
 def _day(context: Context, day: date) -> str:
     return day_text(_language(context), day)
 
@@ -97,6 +108,7 @@ def teach(environment: Environment) -> None:
         "sentence": _sentence,
         "clock": _clock,
         "moment": _moment,
+        "dated": _dated,
         "day_text": _day,
         "span": _span,
         "words_json": _words_json,

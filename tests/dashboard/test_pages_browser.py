@@ -1,0 +1,266 @@
+"""The dashboard's pages in a real browser: a real broker, the whole dashboard, a device that publishes."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import paho.mqtt.client as paho
+import pytest
+from dashboard.chrome import SCREENS, Seat, chromium, require_axe, require_chromium
+from dashboard.home import Home
+from dashboard.payloads import camera, event, status
+from dashboard.website import PASSWORD
+from e2e.mosquitto import Mosquitto, wait_for
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from playwright.sync_api import Browser, expect
+
+from ffe_edge.dashboard import users
+from ffe_edge.dashboard.database import Database
+from ffe_edge.dashboard.passwords import Passwords
+from ffe_edge.dashboard.running import Dashboard
+from ffe_edge.dashboard.settings import DashboardSettings
+from ffe_edge.dashboard.users import NewUser, Role
+
+pytestmark = pytest.mark.slow
+XSS = "<img src=x onerror=document.title='hacked'>"
+NODES = {"edge-01": ("room-101", "room-102", "room-103"), "edge-02": ("dining", "day")}
+PEOPLE: tuple[tuple[str, Role], ...] = (("carer", "carer"), ("yamada", "carer"), ("chief", "admin"), ("wall", "admin"))
+PAGES = (
+    "/", "/residents", "/residents/tanaka", "/alerts", "/handover", "/settings/rooms", "/settings/residents",
+    "/settings/rules", "/settings/notice", "/settings/users", "/settings/retention", "/settings/quarantine",
+    "/settings/audit", "/password", "/nowhere",
+)  # fmt: skip
+
+
+@dataclass
+class Stage:
+    """What a test plays on."""
+
+    broker: Mosquitto
+    device: paho.Client
+    browser: Browser
+    url: str
+    sequences: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def tell(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        self.device.publish(f"ffe/v1/kiso/{topic}", payload, 1, retain).wait_for_publish(10)
+
+    def all_work(self) -> None:
+        for node, cameras in NODES.items():
+            self.tell(f"{node}/status", status(), retain=True)
+            for name in cameras:
+                self.tell(f"{node}/camera/{name}/state", camera(), retain=True)
+
+    def feel(self, place: str, change: str, emotion: str, track: int = 1, **more: object) -> None:
+        node, name = place.split("/")
+        payload = event(change, emotion, track=track, sequence=next(self.sequences), **more)  # type: ignore[arg-type]
+        self.tell(f"{node}/camera/{name}/emotion", payload)
+
+    @contextmanager
+    def seat(self, name: str, path: str = "/", size: str = "desk", **more: bool) -> Iterator[Seat]:
+        """Somebody who is signed in; their browser complains about nothing."""
+        seat = Seat(self.browser, self.url, size, **more)
+        try:
+            seat.sign_in(name, PASSWORD, path)
+            yield seat
+            assert seat.complaints == []
+        finally:
+            seat.context.close()
+
+
+def filled(url: str) -> None:
+    with closing(Database(url)) as database:
+        database.migrate()
+        Home(time.time_ns() // 1_000_000).fill(database, days=12)
+        passwords = Passwords(memory_kib=64, passes=1)
+        with database.writing() as connection:
+            for name, role in PEOPLE:
+                user, _ = users.create_user(connection, NewUser(name, name, role), passwords, 0)
+                users.change_password(connection, user, PASSWORD, passwords)
+
+
+@contextmanager
+def dashboard(folder: Path, broker: Mosquitto) -> Iterator[Dashboard]:
+    url = f"sqlite:///{folder / 'store.sqlite'}"
+    filled(url)
+    told = {"broker": {"url": broker.url}, "database": {"url": url}, "web": {"port": 0}}
+    told["home"] = {"name_ja": "特別養護老人ホーム きそ", "name_en": "Kiso Care Home"}
+    running = Dashboard(DashboardSettings.model_validate(told))
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
+        running.wait()
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    require_chromium()
+    folder = tmp_path_factory.mktemp("stage")
+    with Mosquitto(folder) as broker, dashboard(folder, broker) as running, chromium() as browser:
+        device = paho.Client(CallbackAPIVersion.VERSION2, "device", protocol=MQTTProtocolVersion.MQTTv5)
+        device.connect("127.0.0.1", broker.port)
+        device.loop_start()
+        stage = Stage(broker, device, browser, running.url)
+        assert wait_for(device.is_connected)
+        stage.all_work()
+        yield stage
+        device.disconnect()
+        device.loop_stop()
+
+
+def room(name: str) -> str:
+    return f".room:has(h3:text-is('{name}'))"
+
+
+def test_a_change_is_on_the_floor_within_a_second_of_its_publish(stage: Stage) -> None:
+    with stage.seat("carer") as seat:
+        seat.shows(room("談話室"), "だれも映っていません")
+        waits = []
+        for change, emotion, word in (
+            ("start", "joy", "喜び"),
+            ("change", "sadness", "悲しみ"),
+            ("change", "fear", "恐怖"),
+        ):
+            began = time.monotonic()
+            stage.feel("edge-02/day", change, emotion, track=5)
+            seat.shows(f"{room('談話室')} .word", word)
+            waits.append(time.monotonic() - began)
+        assert sorted(waits)[1] < 1.0, waits
+        seat.shows(f"{room('談話室')} .sure", "71%")
+        stage.feel("edge-02/day", "end", "fear", track=5)
+        seat.shows(room("談話室"), "だれも映っていません")
+
+
+def test_who_consented_is_called_by_name_in_their_own_room(stage: Stage) -> None:
+    with stage.seat("carer") as seat:
+        stage.feel("edge-01/room-101", "start", "relaxation", track=8)
+        seat.shows(f"{room('101号室')} .name", "佐藤 はな")
+        stage.feel("edge-01/room-101", "end", "relaxation", track=8)
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "words", "state"),
+    [
+        ("edge-02/camera/day/state", camera("offline", "why"), "カメラから映像が来ません", "offline"),
+        ("edge-02/camera/day/state", camera("stalled", "why"), "映像が止まっています", "stalled"),
+        ("edge-02/camera/day/state", camera("privacy"), "プライバシーモード", "privacy"),
+        ("edge-02/camera/day/state", camera("disabled"), "カメラは無効です", "disabled"),
+        ("edge-02/status", status("lost"), "機器から応答がありません", "node-lost"),
+        ("edge-02/status", status("stopped"), "機器は停止しています", "node-stopped"),
+    ],
+)
+def test_each_trouble_looks_different_and_none_like_an_empty_room(
+    stage: Stage, topic: str, payload: bytes, words: str, state: str
+) -> None:
+    stage.all_work()
+    with stage.seat("carer") as seat:
+        seat.shows(room("談話室"), "だれも映っていません")
+        stage.tell(topic, payload)
+        seat.shows(room("談話室"), words)
+        expect(seat.page.locator(room("談話室"))).to_have_class(f"room {state}")
+    stage.all_work()
+
+
+def test_a_broken_broker_never_looks_like_an_empty_room(stage: Stage) -> None:
+    with stage.seat("carer") as seat:
+        stage.feel("edge-01/room-101", "start", "joy", track=9)
+        seat.shows(f"{room('101号室')} .word", "喜び")
+        stage.broker.stop()
+        seat.shows("#alarms", "MQTTブローカーにつながりません")
+        seat.shows(room("談話室"), "いまは確認できません")
+        seat.shows(f"{room('101号室')} .person.stale .age", "最後の情報")
+        seat.shoot("floor-broker-away")
+        stage.broker.start()
+        expect(seat.page.locator("#alarms")).to_be_empty(timeout=40_000)
+    assert wait_for(stage.device.is_connected, 40)
+    stage.feel("edge-01/room-101", "end", "joy", track=9)
+
+
+def test_strings_of_the_wire_are_shown_as_text(stage: Stage) -> None:
+    with stage.seat("carer") as seat:
+        stage.feel("edge-02/dining", "start", XSS, track=3, emotion_ja=XSS)
+        seat.shows(f"{room('食堂')} .word", XSS)
+        assert seat.page.locator(".room img").count() == 0
+        assert "hacked" not in seat.page.title()
+        stage.feel("edge-02/dining", "end", XSS, track=3)
+
+
+def test_an_alert_that_one_acknowledges_is_seen_by_another_at_once(stage: Stage) -> None:
+    with stage.seat("carer", "/alerts") as one, stage.seat("yamada", "/alerts") as other:
+        alert = "article:has(h3:text-is('長い悲しみ'))"
+        other.shows(alert, "鈴木 みつ")
+        one.page.locator(alert).get_by_role("button", name="確認").click()
+        other.shows(f"{alert} .soft", "確認:")
+        other.shows(f"{alert} .soft", "carer")
+        other.page.locator(f"{alert} textarea").fill("お茶を飲んで落ち着いた")
+        other.page.locator(alert).get_by_role("button", name="対応済にする").click()
+        one.shows("article.handled", "お茶を飲んで落ち着いた")
+
+
+def test_the_language_is_switched_by_keyboard_and_remembered(stage: Stage) -> None:
+    with stage.seat("carer") as seat:
+        seat.page.locator("button[lang=en]").focus()
+        seat.page.keyboard.press("Enter")
+        seat.shows("h1", "Right now")
+        seat.go("/alerts")
+        seat.shows("footer", "not a diagnosis")
+    with stage.seat("carer") as seat:
+        seat.shows("h1", "Right now")
+        seat.page.locator("button[lang=ja]").click()
+        seat.shows("h1", "いまのようす")
+
+
+def test_the_focus_is_seen_and_the_content_is_one_key_away(stage: Stage) -> None:
+    with stage.seat("carer") as seat:
+        seat.page.keyboard.press("Tab")
+        assert seat.page.evaluate("document.activeElement.className") == "skip"
+        assert seat.page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+        seat.page.keyboard.press("Enter")
+        assert seat.page.evaluate("document.activeElement.id") == "content"
+
+
+@pytest.mark.parametrize(("size", "dark"), [("phone", False), ("wall", False), ("desk", True)])
+def test_all_pages_fit_the_screen_and_axe_finds_nothing_serious(stage: Stage, size: str, dark: bool) -> None:
+    require_axe()
+    stage.feel("edge-01/room-101", "start", "joy", track=21)
+    stage.feel("edge-02/dining", "start", "sadness", track=22)
+    stage.feel("edge-02/dining", "start", "uncertain", track=23)
+    found = {}
+    seat = Seat(stage.browser, stage.url, size, dark=dark)
+    try:
+        seat.go("/login")
+        found["/login"] = seat.violations()
+        seat.shoot("login")
+        seat.sign_in("wall", PASSWORD)
+        seat.shows(room("食堂"), "悲しみ")
+        for path in PAGES:
+            seat.go(path).wait_for_load_state()
+            seat.page.wait_for_timeout(400)
+            found[path] = [*seat.violations(), *(["it is cut off"] if seat.is_cut_off() else [])]
+            seat.shoot((path.strip("/").replace("/", "-") or "floor") + ("-dark" if dark else ""))
+    finally:
+        seat.context.close()
+        for place, track, emotion in (
+            ("edge-01/room-101", 21, "joy"),
+            ("edge-02/dining", 22, "sadness"),
+            ("edge-02/dining", 23, "uncertain"),
+        ):
+            stage.feel(place, "end", emotion, track=track)
+    assert {path: each for path, each in found.items() if each} == {}
+
+
+def test_the_handover_prints_on_a4(stage: Stage) -> None:
+    with stage.seat("carer", "/handover") as seat:
+        seat.page.emulate_media(media="print")
+        expect(seat.page.locator("header")).to_be_hidden()
+        expect(seat.page.locator(".signature")).to_be_visible()
+        paper = seat.page.pdf(path=SCREENS / "handover.pdf", prefer_css_page_size=True)
+        assert paper.startswith(b"%PDF")
+        assert b"/MediaBox [0 0 594.95996 841.91998]" in paper or b"/MediaBox [0 0 595" in paper
