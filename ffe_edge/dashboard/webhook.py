@@ -149,7 +149,8 @@ class Webhook:
         connection = self._connection()
         try:
             connection.request("POST", self._address.target, told.body, self._headers(told))
-            status = connection.getresponse().status
+            with connection.getresponse() as answer:
+                status = answer.status
         except (OSError, http.client.HTTPException) as error:
             return getattr(error, "strerror", None) or type(error).__name__, False
         finally:
