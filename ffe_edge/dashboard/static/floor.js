@@ -26,7 +26,10 @@ const copy = (selector) => shapes.querySelector(selector).cloneNode(true);
 const tail = (name) => name.slice(name.lastIndexOf("/") + 1);
 
 function receive(kind, message) {
-  if (kind === "alert") return;
+  if (kind === "alert") {
+    countAlerts().catch(() => console.info("open alerts could not be counted; they are at the next news"));
+    return;
+  }
   state.offsetMs = message.now_ms - Date.now();
   Object.assign(state, message, { known: true });
   redraw();
@@ -91,6 +94,21 @@ function alarms() {
   return state.nodes.filter((node) => node.state === "lost").map((node) => say(w.alarm_node, { name: tail(node.name) }));
 }
 
+async function countAlerts() {
+  const answer = await fetch("/api/v1/alerts?only_open=true&limit=100");
+  if (answer.ok) drawAlerts((await answer.json()).alerts.length);
+}
+
+function drawAlerts(count) {
+  const box = document.getElementById("open-alerts");
+  if (box.dataset.shown === String(count)) return;
+  box.dataset.shown = String(count);
+  const link = make("a", "", view.w.to_alerts);
+  link.href = "/alerts";
+  const text = make("strong", "", say(view.w.alarm_alerts, { count }));
+  box.replaceChildren(...(count ? [make("p", "alarm bad", view.mark("bad"), text, link)] : []));
+}
+
 function drawAlarms() {
   const box = document.getElementById("alarms");
   const texts = alarms();
@@ -104,4 +122,5 @@ follow(receive, (isLost) => {
   state.link = !isLost;
   redraw();
 });
+drawAlerts(Number(document.getElementById("open-alerts").dataset.open));
 setInterval(() => ages(place, view), 1000);

@@ -11,12 +11,13 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from ffe_edge.dashboard.settings import Language
-from ffe_edge.dashboard.web import api_places
+from ffe_edge.dashboard.web import api_alerts, api_places
 from ffe_edge.dashboard.web.api_places import CameraBody, Floor, RoomBody, RoomResident
 from ffe_edge.dashboard.web.render import language_of, render
 from ffe_edge.dashboard.web.session import Carer
 
 router: Final = APIRouter(include_in_schema=False)
+MOST_ALERTS: Final = 100
 
 
 class Named(Protocol):
@@ -76,6 +77,7 @@ def floor_page(request: Request, user: Carer) -> Response:
         "floor.html",
         floors=_floors(found, language),
         unplaced=[RoomCard(short(each.name), None, _json([each])) for each in found.cameras if each.room_id is None],
+        open_alerts=len(api_alerts.alerts(request, user, only_open=True, limit=MOST_ALERTS).alerts),
         names=json.dumps(names, ensure_ascii=False),
     )
 

@@ -35,7 +35,9 @@ def day_text(language: Language, day: date) -> str:
 def dated_text(language: Language, ms: int, zone: ZoneInfo) -> str:
     """A day with its year, for what is looked up years later."""
     day = local_time(ms, zone).date()
-    return f"{day.year}年{day.month}月{day.day}日" if language == "ja" else f"{day.day} {MONTHS[day.month - 1]} {day.year}"
+    if language == "ja":
+        return f"{day.year}年{day.month}月{day.day}日"
+    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
 
 
 def moment_text(language: Language, ms: int, zone: ZoneInfo) -> str:
