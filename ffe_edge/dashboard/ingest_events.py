@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, insert, select
 
 from ffe_edge.dashboard.arrivals import Arrival
-from ffe_edge.dashboard.known_places import KnownCamera, KnownPlaces
+from ffe_edge.dashboard.known_places import PAST, KnownCamera, KnownPlaces
 from ffe_edge.dashboard.spell_reading import Track
 from ffe_edge.dashboard.spell_store import Difference, renew
 from ffe_edge.dashboard.spells import Told
@@ -79,7 +79,8 @@ def _lives(places: KnownPlaces, arrival: Arrival) -> None:
     """Only a living node tells news: one that was lost has come back, its birth still on the way."""
     node = places.node(arrival.place, arrival.received_ms)
     if node.state != "online" and not arrival.is_late and arrival.at_ms > node.since_ms:
-        places.set_node(node, state="online", session=None, since_ms=arrival.at_ms)
+        session = node.session and PAST + node.session.removeprefix(PAST)
+        places.set_node(node, state="online", session=session, since_ms=arrival.at_ms)
 
 
 def _row(arrival: Arrival, camera: KnownCamera) -> dict[str, Any]:

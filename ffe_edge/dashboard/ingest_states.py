@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from ffe_edge.dashboard.arrivals import Arrival
-from ffe_edge.dashboard.known_places import SILENCE_MS, KnownPlaces
+from ffe_edge.dashboard.known_places import PAST, SILENCE_MS, KnownPlaces
 from ffe_edge.dashboard.spell_store import Difference, end_open
 from ffe_edge.messages import CameraStatus, Status
 
@@ -24,14 +24,15 @@ def _store_status(
     connection: Connection, arrival: Arrival, status: Status, places: KnownPlaces, difference: Difference
 ) -> bool:
     node = places.node(arrival.place, arrival.received_ms)
-    if status.state != "online" and node.session not in (None, status.session):
+    is_past = node.session is not None and node.session.startswith(PAST)
+    is_of_another = not is_past and node.session not in (None, status.session)
+    if status.state != "online" and (is_of_another or node.session == PAST + status.session):
         return False
-    is_restarted = node.session not in (None, status.session)
-    if node.state == status.state and not is_restarted:
+    if node.state == status.state and not is_of_another:
         places.set_node(node, **_told(status))
         return False
     gone_ms = min(arrival.received_ms, node.heard_ms + SILENCE_MS)
-    if node.state == "online" or is_restarted:
+    if node.state == "online" or is_of_another:
         reason = "node restarted" if status.state == "online" else f"node {status.state}"
         end_open(connection, places.cameras_of(node), gone_ms, reason, difference)
     since_ms = arrival.received_ms if status.state == "online" else gone_ms

@@ -14,6 +14,8 @@ MAX_NODES: Final = 256
 MAX_CAMERAS: Final = 1024
 SILENCE_MS: Final = 120_000
 """News of a node's or camera's end may come late; so long after it was last heard of, it was gone."""
+PAST: Final = "past:"
+"""Stands before a session whose node was told as gone and has told events since: its will is no news any more."""
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast, get_args
 
 from ffe_edge.dashboard.board import Board
+from ffe_edge.dashboard.known_places import PAST
 from ffe_edge.dashboard.last_known import LastKnown, LastPerson
 from ffe_edge.dashboard.records import Camera, Node, Person
 from ffe_edge.emotions import japanese
@@ -15,7 +16,8 @@ def recall(board: Board, known: LastKnown) -> None:
     """Tell the board of nodes, cameras and who was in view; nobody is certain before something is heard of them."""
     for node in known.nodes:
         state = cast("StatusState", _one_of(node.state, StatusState, "lost"))
-        board.know_node(f"{node.site}/{node.node}", Node(state, node.session, node.since_ms, node.heard_ms))
+        session = None if (node.session or "").startswith(PAST) else node.session
+        board.know_node(f"{node.site}/{node.node}", Node(state, session, node.since_ms, node.heard_ms))
     for camera in known.cameras:
         told = cast("CameraState", _one_of(camera.state, CameraState, "offline"))
         name = f"{camera.site}/{camera.node}/{camera.name}"

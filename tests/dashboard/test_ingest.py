@@ -126,6 +126,16 @@ def test_the_will_of_an_older_session_is_nothing(database: Database) -> None:
     assert rows(database, nodes, "state", "session") == [("online", "s2")]
 
 
+def test_a_will_that_stuck_is_no_news_once_the_node_has_told_an_event_but_a_new_life_may_be_lost(
+    database: Database,
+) -> None:
+    store(database, [status("online", -9, "s1")], [status("lost", 5, "s1")], [emotion(1, "start", 20)])
+    assert store(database, [status("lost", 30, "s1")]).repeated == 1
+    assert rows(database, nodes, "state") == [("online",)]
+    store(database, [status("online", 40, "s1")], [status("lost", 50, "s1")])
+    assert rows(database, nodes, "state", "session") == [("lost", "s1")]
+
+
 def test_a_node_that_starts_anew_ends_what_was_open_when_it_was_heard_last(database: Database) -> None:
     store(database, [status("online", -9, "s1"), START], [status("online", 7200, "s2")])
     assert told_spells(database) == [("neutral", 0, 120, "node restarted")]
