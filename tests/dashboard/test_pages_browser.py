@@ -259,7 +259,9 @@ def test_all_pages_fit_the_screen_and_axe_finds_nothing_serious(stage: Stage, si
 def test_the_handover_prints_on_a4(stage: Stage) -> None:
     with stage.seat("carer", "/handover") as seat:
         seat.page.emulate_media(media="print")
+        seat.page.set_viewport_size({"width": 703, "height": 1017})  # A4 without its margins
         expect(seat.page.locator("header")).to_be_hidden()
+        seat.shoot("handover-printed")
         expect(seat.page.locator(".signature")).to_be_visible()
         paper = seat.page.pdf(path=SCREENS / "handover.pdf", prefer_css_page_size=True)
         assert paper.startswith(b"%PDF")

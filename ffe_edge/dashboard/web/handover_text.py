@@ -9,6 +9,7 @@ from ffe_edge.dashboard.settings import Language
 from ffe_edge.dashboard.web.strip import in_order
 from ffe_edge.dashboard.web.usual import Baseline, Line, compare
 from ffe_edge.dashboard.words import emotion_word, percent, span, text
+from ffe_edge.emotions import UNCERTAIN
 
 MOST: Final = 3
 """So many emotions are named."""
@@ -27,7 +28,8 @@ def sentences(language: Language, ms: Mapping[str, int], gap_ms: int, baseline: 
     """
     said = [text(language, "handover.seen", span=span(language, sum(ms.values())))] if ms else []
     said += [_most(language, ms)] if ms else [text(language, "handover.not_seen")]
-    said += [_against(language, line) for line in compare(ms, baseline) if line.verdict in ("above", "below")]
+    lines = [line for line in compare(ms, baseline) if line.emotion != UNCERTAIN]
+    said += [_against(language, line) for line in lines if line.verdict in ("above", "below")]
     return said + ([text(language, "handover.gaps", span=span(language, gap_ms))] if gap_ms else [])
 
 
