@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from dashboard.home import Home
 from dashboard.website import Browser, Clock, Site
-from sqlalchemy import insert, select
+from sqlalchemy import insert
 
 from ffe_edge.dashboard import tables
 from ffe_edge.dashboard.database import Database
@@ -221,17 +221,6 @@ def test_hostile_text_of_the_wire_is_shown_as_text(site: Site, admin: Browser) -
         page = admin.get(path).text.partition("</header>")[2]
         assert "<img" not in page
         assert XSS in unescape(page) or path == "/handover"
-
-
-def test_figures_of_the_store_stay_as_they_are_where_only_pages_are_read(site: Site, admin: Browser) -> None:
-    def count() -> int:
-        with site.database.reading() as connection:
-            return len(connection.execute(select(tables.rollups)).all())
-
-    before = count()
-    for path in PAGES:
-        admin.get(path)
-    assert count() == before
 
 
 def test_without_its_database_a_page_says_so(site: Site, admin: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
