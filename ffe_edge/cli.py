@@ -152,17 +152,19 @@ def demo(
     source: SourceOption = None,
     seconds: Annotated[Optional[float], typer.Option(min=1, help="End after this long [default: at Ctrl-C].")] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page on 127.0.0.1; 0 takes a free one.")] = 8080,
-    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+    browser: Annotated[bool, typer.Option(help="Open the dashboard in a browser.")] = True,
     broker: BrokerOption = None,
     detector: DetectorOption = None,
     model: ModelOption = None,
     config: ConfigOption = None,
     verbose: VerboseOption = False,
 ) -> None:
-    """See it work: a rendered elderly person, the whole line, a live page in the browser.
+    """See it work: the dashboard in the browser, a rendered elderly person before a camera, the whole line between.
 
-    With no mosquitto installed a small broker in pure Python is started, for trying only. Exit code 0 when events
-    arrived at the page, 1 when none did.
+    Three simulated residents live there, too, an hour of theirs in a minute, with thirty days behind them; with
+    `--broker` they do not, so that nobody else takes them for real ones. The link that is printed signs in, once. All
+    is gone at the end. With no mosquitto installed a small broker in pure Python is started, for trying only. Exit code
+    0 when events of the camera arrived in the dashboard, 1 when none did.
 
     Example: `ffe-edge demo --source video.mp4 --seconds 60`
     """

@@ -1,4 +1,4 @@
-"""`ffe-edge demo`: broker, page and daemon in one process, to see the whole line work."""
+"""`ffe-edge demo`: broker, dashboard and daemon in one process, to see the whole line work."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from ffe_edge.errors import ConfigError
 from ffe_edge.service import Service
 
 if TYPE_CHECKING:
-    from ffe_edge.dashboard.live import LiveView
-    from ffe_edge.dashboard.web.server import WebServer
+    from ffe_edge.dashboard.demonstration import Demonstration
 
-ARRIVAL_SECONDS: Final = 3.0
-"""What the last event may take from the broker to the page."""
+ARRIVAL_SECONDS: Final = 5.0
+"""What the last event may take from the broker into the store."""
 
 
 def run_demo(
@@ -36,46 +35,45 @@ def run_demo(
     """Run until the source ends, the time is over, or a signal comes.
 
     Args:
-        config: the settings; where they name no broker, one is started.
-        port: of the page on 127.0.0.1, 0 for any.
+        config: the settings; where they name no broker, one is started, and three simulated residents tell there.
+        port: of the pages on 127.0.0.1, 0 for any.
         seconds: how long at most, None for no limit.
-        open_browser: show the page.
+        open_browser: show the pages.
         show: tells the user a line.
         guard: makes signals call what it is given.
 
     Returns:
-        Whether events arrived at the page.
+        Whether events of the source arrived in the dashboard's store.
 
     Raises:
         FfeError: something cannot be opened; the port is taken.
     """
-    live_view, serve = _page()
+    demonstration = _demonstration()
     with ExitStack() as stack:
-        url = config.broker.url or stack.enter_context(_demo_broker(show))
-        config = _for_demo(config, url, Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ffe-edge-"))))
-        view = live_view(url, config.broker.root_topic)
-        page = serve(view, port=port)
-        stack.callback(page.stop)
-        stack.enter_context(view)
+        own_broker = config.broker.url is None
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ffe-edge-")))
+        config = _for_demo(config, config.broker.url or stack.enter_context(_demo_broker(show)), folder)
+        shown = stack.enter_context(
+            demonstration(config, folder, port=port, with_residents=own_broker, show=show),
+        )
         service = Service(config)
         guard(service.stop)
-        show(f"the page is at {page.url} · faces by {service.detector_name} · Ctrl-C ends it")
+        show(f"the dashboard is at {shown.url} (signs in once) · faces by {service.detector_name} · Ctrl-C ends it")
         if open_browser:
-            webbrowser.open(page.url)
+            webbrowser.open(shown.url)
         with _ended_after(service.stop, seconds):
             service.run()
-        arrived = _arrived(view)
-        show(f"{arrived} events arrived at the page from {service.progress.frames} frames")
+        arrived = _arrived(shown)
+        show(f"{arrived} events arrived in the dashboard from {service.progress.frames} frames")
     return arrived > 0
 
 
-def _page() -> tuple[type[LiveView], Callable[..., WebServer]]:
+def _demonstration() -> type[Demonstration]:
     try:
-        from ffe_edge.dashboard.app import serve  # noqa: PLC0415 - an extra
-        from ffe_edge.dashboard.live import LiveView  # noqa: PLC0415
+        from ffe_edge.dashboard.demonstration import Demonstration  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise ConfigError(f"the page needs {error.name}: pip install 'ffe-edge[demo]'") from error
-    return LiveView, serve
+        raise ConfigError(f"the dashboard needs {error.name}: pip install 'ffe-edge[demo]'") from error
+    return Demonstration
 
 
 @contextmanager
@@ -107,9 +105,9 @@ def _ended_after(stop: Callable[[], None], seconds: float | None) -> Iterator[No
         timer.cancel()
 
 
-def _arrived(view: LiveView) -> int:
-    """Events at the page; waits a little for the first."""
+def _arrived(shown: Demonstration) -> int:
+    """Events in the store; waits a little for the first."""
     deadline = time.monotonic() + ARRIVAL_SECONDS
-    while not view.snapshot()["event_count"] and time.monotonic() < deadline:
+    while not (arrived := shown.arrived()) and time.monotonic() < deadline:
         time.sleep(0.05)
-    return int(view.snapshot()["event_count"])
+    return arrived

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
+
+from fastapi import APIRouter
 
 from ffe_edge.dashboard.alert_message import alert_message
 from ffe_edge.dashboard.alert_watch import News, Watch
@@ -32,8 +34,12 @@ logger = logging.getLogger(__name__)
 class Dashboard:
     """``start`` it, then ``wait`` until somebody calls ``stop``."""
 
-    def __init__(self, settings: DashboardSettings) -> None:
+    def __init__(self, settings: DashboardSettings, pages: Iterable[APIRouter] = ()) -> None:
         """Read what the settings name; nothing is opened before ``start``.
+
+        Args:
+            settings: all of them.
+            pages: routes beside those that every dashboard has.
 
         Raises:
             ConfigError: a file that the settings name cannot be used.
@@ -43,6 +49,7 @@ class Dashboard:
         self.first_password: str | None = None
         """One-time password of the first admin, where this start has made one."""
         self._settings = settings
+        self._pages = (*ROUTERS, *pages)
         self._database = Database(database_url(settings.database))
         self._address = Address.from_settings(settings.webhook)
         self._webhook: Webhook | None = None
@@ -96,7 +103,7 @@ class Dashboard:
             figures=partial(figures, intake, self._webhook),
             passwords=self._passwords,
         )
-        server = serve(make_app(parts, ROUTERS), self._settings.web)
+        server = serve(make_app(parts, self._pages), self._settings.web)
         started.callback(server.stop)
         self.url = server.url
         logger.info("dashboard: %s", self.url)

@@ -171,7 +171,14 @@ class SimulatedNode:
 
 
 def compressed_day(
-    topic: str, began_ms: int, *, speed: float = 120.0, mood_seconds: float = 8.0, seed: int = 1
+    topic: str,
+    began_ms: int,
+    *,
+    speed: float = 120.0,
+    mood_seconds: float = 8.0,
+    seed: int = 1,
+    hours: tuple[float, float] = (0.0, 24.0),
+    node: SimulatedNode | None = None,
 ) -> Iterator[Published]:
     """A day of the three, as a node publishes it, in the order of time.
 
@@ -181,12 +188,16 @@ def compressed_day(
         speed: how much faster than the wall's clock the day passes.
         mood_seconds: how long a mood lasts on the wall's clock, about.
         seed: another one, another day.
+        hours: of the day, from when to when it is told.
+        node: goes on counting from another day; None: a new one.
     """
     chance = random.Random(seed)
-    node = SimulatedNode(topic, f"simulated-{seed}-{began_ms}", chance)
-    yield node.status(began_ms, "online", f"simulated-{began_ms}", tuple(each.camera for each in PERSONAS))
+    node = node or SimulatedNode(topic, f"simulated-{seed}-{began_ms}", chance)
+    first_ms, last_ms = (round(hour * HOUR_MS / speed) for hour in hours)
+    birth_ms = began_ms + first_ms
+    yield node.status(birth_ms, "online", f"simulated-{began_ms}", tuple(each.camera for each in PERSONAS))
     for persona in PERSONAS:
-        yield node.camera(began_ms, persona.camera, "online")
+        yield node.camera(birth_ms, persona.camera, "online")
     steps = [_trouble(speed)]
     for number, persona in enumerate(PERSONAS):
         found = list(visits(persona, 0, mood_seconds * 1000 * speed, chance))
@@ -194,6 +205,8 @@ def compressed_day(
         steps += [_events(persona, 100 * number, on_the_wall), _minutes(persona.camera, on_the_wall, speed)]
     for offset_ms, camera, told in heapq.merge(*steps, key=lambda step: step[0]):
         at_ms = began_ms + offset_ms
+        if not first_ms <= offset_ms <= last_ms:
+            continue
         if "seconds" in told:
             yield node.summary(at_ms - MINUTE_MS, camera, told["seconds"])
         elif "state" in told:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -43,6 +43,8 @@ class Past:
     """... and the very last ones minutes."""
     mood_seconds: float = 240.0
     seed: int = 1
+    with_today: bool = False
+    """It ends with what has ended by now, not with the day before."""
 
 
 def past_rows(past: Past, now_ms: int, zone: ZoneInfo, site: str = "home", node: str = "edge-01") -> Iterator[Rows]:
@@ -50,7 +52,7 @@ def past_rows(past: Past, now_ms: int, zone: ZoneInfo, site: str = "home", node:
 
     Args:
         past: how much.
-        now_ms: the past ends with the day before.
+        now_ms: the past ends with the day before, or with this moment.
         zone: of the home.
         site: of the node.
         node: that told all of it.
@@ -109,9 +111,9 @@ def _life(past: Past, person: Persona, camera_id: int, now_ms: int, zone: ZoneIn
     today = day_number(now_ms, zone)
     counts: Counts = Counter()
     kept: list[tuple[int, list[Mood]]] = []
-    for day in range(today - past.days, today):
+    for day in range(today - past.days, today + past.with_today):
         midnight_ms = day_bounds(day, zone)[0]
-        found = list(visits(person, midnight_ms, past.mood_seconds * 1000, chance))
+        found = _until(visits(person, midnight_ms, past.mood_seconds * 1000, chance), now_ms)
         for moods in found:
             for mood in moods:
                 _count(counts, person, mood, zone, with_minutes=day >= today - past.minutes_days)
@@ -119,7 +121,14 @@ def _life(past: Past, person: Persona, camera_id: int, now_ms: int, zone: ZoneIn
             kept += [(day, moods) for moods in found]
     yield from _counted(counts, camera_id)
     yield from _told(person, camera_id, kept, chance)
-    yield _minutes(past, camera_id, today, zone)
+    from_ms, to_ms = day_bounds(today - past.minutes_days, zone)[0], day_bounds(today, zone)[0]
+    yield _minutes(camera_id, from_ms, now_ms - MINUTE_MS if past.with_today else to_ms)
+
+
+def _until(found: Iterable[list[Mood]], now_ms: int) -> list[list[Mood]]:
+    """The visits of a day without what is yet to come."""
+    ended = ([mood for mood in moods if mood.ended_ms <= now_ms] for moods in found)
+    return [moods for moods in ended if moods]
 
 
 def _count(counts: Counts, person: Persona, mood: Mood, zone: ZoneInfo, *, with_minutes: bool) -> None:
@@ -183,8 +192,7 @@ def _event(
     return (*known, person.id, mood.emotion, before and before.emotion, round(chance.uniform(0.5, 1), 4), held_ms, 0.9)
 
 
-def _minutes(past: Past, camera_id: int, today: int, zone: ZoneInfo) -> Rows:
+def _minutes(camera_id: int, from_ms: int, to_ms: int) -> Rows:
     """Every minute was told, none with missing pictures; what was seen in it stands in the counts."""
-    from_ms, to_ms = day_bounds(today - past.minutes_days, zone)[0], day_bounds(today, zone)[0]
     rows = [(camera_id, at_ms, 60.0, 1, 0.0, "{}") for at_ms in range(from_ms, to_ms, MINUTE_MS)]
     return summaries, ("camera_id", "began_ms", "seconds", "people", "missing_seconds", "emotions"), rows

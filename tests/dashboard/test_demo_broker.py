@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import paho.mqtt.client as paho
 import pytest
@@ -21,7 +22,10 @@ from dashboard.payloads import CAMERA, SITE, camera, event, status
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from ffe_edge import demo_broker
-from ffe_edge.dashboard.live import LiveView
+from ffe_edge.config import BrokerSettings
+from ffe_edge.dashboard.database import Database
+from ffe_edge.dashboard.intake import Intake
+from ffe_edge.dashboard.present import Present
 from ffe_edge.demo_broker import DemoBroker, free_port
 from ffe_edge.demo_mosquitto import find_mosquitto, is_open
 from ffe_edge.errors import BrokerError
@@ -69,31 +73,44 @@ def connected(url: str) -> Iterator[paho.Client]:
         client.loop_stop()
 
 
-def test_a_message_reaches_the_view(kind: Kind) -> None:
-    with DemoBroker(kind) as broker, LiveView(broker.url) as view, connected(broker.url) as client:
+@contextmanager
+def taken_in(url: str, database: Database) -> Iterator[Present]:
+    """The dashboard's way in, from the broker to the picture of the moment."""
+    present = Present()
+    intake = Intake(database, BrokerSettings(url=url, backoff_max_seconds=1), ZoneInfo("Asia/Tokyo"), present)
+    intake.start()
+    try:
+        yield present
+    finally:
+        intake.stop()
+
+
+def test_a_message_reaches_the_dashboard(kind: Kind, sqlite: Database) -> None:
+    with DemoBroker(kind) as broker, taken_in(broker.url, sqlite) as present, connected(broker.url) as client:
         assert broker.kind == kind
-        wait_until(lambda: view.snapshot()["broker"]["connected"], "the view is connected")
+        wait_until(lambda: present.snapshot()["broker"]["connected"], "the dashboard is connected")
         client.publish(f"{SITE}/status", status(), 1, retain=True)
         client.publish(f"{CAMERA}/state", camera(), 1, retain=True)
         client.publish(f"{CAMERA}/emotion", event("start", "joy"), 1)
-        wait_until(lambda: view.snapshot()["people"], "the person is in view")
-        assert view.snapshot()["people"][0]["certain"]
-        assert view.snapshot()["event_count"] == 1
+        wait_until(lambda: present.snapshot()["people"], "the person is in view")
+        assert present.snapshot()["people"][0]["certain"]
 
 
-def test_retained_news_reach_a_view_that_comes_later(kind: Kind) -> None:
+def test_retained_news_reach_a_dashboard_that_comes_later(kind: Kind, sqlite: Database) -> None:
     with DemoBroker(kind) as broker, connected(broker.url) as client:
         client.publish(f"{CAMERA}/state", camera("stalled", "no frame"), 1, retain=True).wait_for_publish(5)
-        with LiveView(broker.url) as view:
-            wait_until(lambda: view.snapshot()["cameras"], "the camera is known")
-            assert view.snapshot()["cameras"][0]["state"] == "stalled"
+        with taken_in(broker.url, sqlite) as present:
+            wait_until(lambda: present.snapshot()["cameras"], "the camera is known")
+            assert present.snapshot()["cameras"][0]["state"] == "stalled"
 
 
-def test_a_broker_that_stops_is_noticed_and_leaves_nothing(kind: Kind, caplog: pytest.LogCaptureFixture) -> None:
-    with DemoBroker(kind) as broker, LiveView(broker.url) as view:
-        wait_until(lambda: view.snapshot()["broker"]["connected"], "the view is connected")
+def test_a_broker_that_stops_is_noticed_and_leaves_nothing(
+    kind: Kind, sqlite: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    with DemoBroker(kind) as broker, taken_in(broker.url, sqlite) as present:
+        wait_until(lambda: present.snapshot()["broker"]["connected"], "the dashboard is connected")
         broker.stop()
-        wait_until(lambda: not view.snapshot()["broker"]["connected"], "the view notices")
+        wait_until(lambda: not present.snapshot()["broker"]["connected"], "the dashboard notices")
         assert not is_open(port_of(broker.url))
     assert not [thread for thread in threading.enumerate() if thread.name == "demo-broker"]
     assert not [record for record in caplog.records if record.name.startswith(("amqtt", "transitions", "asyncio"))]
