@@ -41,7 +41,7 @@ apt_install() {
 }
 
 has_broker() { command -v mosquitto && command -v mosquitto_pub; }
-has_browser() { command -v chromedriver && { command -v chromium || command -v google-chrome; }; }
+has_browser() { command -v chromium; }
 has_axe() { [ -s "$VENV/axe-core/axe.min.js" ]; }
 has_postgresql() { compgen -G '/usr/lib/postgresql/*/bin/initdb'; }
 has_font() { [ -n "$(fc-list :lang=ja)" ] || compgen -G '/usr/share/fonts/*/*/*CJK*'; }
@@ -81,7 +81,7 @@ packages() {
     PATH=$PATH:/usr/sbin:/sbin
     need "the MQTT broker mosquitto" "tests against a real broker" has_broker mosquitto mosquitto-clients
     need "PostgreSQL" "tests of the dashboard's store" has_postgresql postgresql
-    need "Chromium and its driver" "tests of the dashboard in a browser" has_browser chromium chromium-driver
+    need "Chromium" "tests of the dashboard in a browser" has_browser chromium
     need "a Japanese font" "tests of what the dashboard shows" has_font fonts-noto-cjk
     need "GStreamer's RTSP server" "tests with a network camera" has_rtsp gir1.2-gst-rtsp-server-1.0 python3-gi \
         gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \

@@ -182,7 +182,7 @@ def test_steps_do_not_import_one_another_nor_what_comes_after_them() -> None:
         pytest.param("ffe_edge.camera.files", "ffe_edge.camera.pacing", False, id="inside-a-step"),
         pytest.param("ffe_edge.pipeline", "ffe_edge.events", False, id="pipeline-uses-step"),
         pytest.param("ffe_edge.pipeline", "ffe_edge.service", True, id="pipeline-uses-service"),
-        pytest.param("ffe_edge.dashboard.app", "ffe_edge.cli", True, id="dashboard-uses-cli"),
+        pytest.param("ffe_edge.dashboard.running", "ffe_edge.cli", True, id="dashboard-uses-cli"),
     ],
 )
 def test_the_order_inside_the_device(importer: str, imported: str, forbidden: bool) -> None:

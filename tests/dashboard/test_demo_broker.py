@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 
 import paho.mqtt.client as paho
 import pytest
-from dashboard.browser import wait_until
 from dashboard.payloads import CAMERA, SITE, camera, event, status
+from dashboard.waiting import wait_until
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from ffe_edge import demo_broker

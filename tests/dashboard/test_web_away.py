@@ -9,9 +9,9 @@ from contextlib import closing
 
 import httpx
 import pytest
-from dashboard.browser import wait_until
 from dashboard.payloads import CAMERA, event
 from dashboard.postgresql import PostgreSql
+from dashboard.waiting import wait_until
 from dashboard.website import API, PASSWORD, Site, code_of
 
 from ffe_edge.dashboard.database import Database

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from dashboard.browser import wait_until
 from dashboard.payloads import CAMERA, event
+from dashboard.waiting import wait_until
 from dashboard.website import API, PASSWORD, Site
 
 from ffe_edge.dashboard import users

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from dashboard.payloads import CAMERA, SITE, camera, event, probabilities, status
 
+from ffe_edge.dashboard.arrivals import read_arrival
 from ffe_edge.dashboard.board import MAX_PEOPLE
 from ffe_edge.dashboard.follower import MAX_WAITING
 from ffe_edge.dashboard.lines import MAX_EVENTS
-from ffe_edge.dashboard.live import LiveView
+from ffe_edge.dashboard.present import Present
 
 EMOTION, STATE, STATUS = f"{CAMERA}/emotion", f"{CAMERA}/state", f"{SITE}/status"
 
@@ -27,29 +28,47 @@ class Clock:
         return self.seconds
 
 
+class View:
+    """The picture, and a way in for whatever a broker might deliver."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._present = Present(clock)
+        self.set_broker = self._present.set_broker
+        self.snapshot = self._present.snapshot
+        self.follow, self.unfollow, self.take = self._present.follow, self._present.unfollow, self._present.take
+
+    @property
+    def followers(self) -> int:
+        return self._present.followers
+
+    def receive(self, topic: str, payload: bytes) -> None:
+        try:
+            arrival = read_arrival("ffe/v1", topic, payload, int(self._clock() * 1000))
+        except ValueError:
+            return
+        self._present.committed([arrival], {})
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
 
 
 @pytest.fixture
-def view(clock: Clock) -> LiveView:
-    return LiveView("mqtt://127.0.0.1:1", clock=clock)
+def view(clock: Clock) -> View:
+    return View(clock)
 
 
-def people(view: LiveView) -> dict[int, str]:
+def people(view: View) -> dict[int, str]:
     return {person["track"]: person["emotion"] for person in view.snapshot()["people"]}
 
 
-def changes(view: LiveView) -> list[str]:
+def changes(view: View) -> list[str]:
     return [line["change"] for line in view.snapshot()["events"]]
 
 
-def set_broker(view: LiveView, connected: bool) -> None:
-    view._change(lambda board, now_ms: board.set_broker(connected, now_ms))
-
-
-def test_start_adds_change_changes_end_removes(view: LiveView) -> None:
+def test_start_adds_change_changes_end_removes(view: View) -> None:
     view.receive(EMOTION, event("start", "joy", sequence=1))
     assert people(view) == {1: "joy"}
     view.receive(EMOTION, event("change", "sadness", sequence=2, previous="joy"))
@@ -59,13 +78,13 @@ def test_start_adds_change_changes_end_removes(view: LiveView) -> None:
     assert changes(view) == ["start", "change", "end"]
 
 
-def test_a_change_of_somebody_unknown_adds_the_person_with_the_time_it_was_held(view: LiveView, clock: Clock) -> None:
+def test_a_change_of_somebody_unknown_adds_the_person_with_the_time_it_was_held(view: View, clock: Clock) -> None:
     view.receive(EMOTION, event("change", "joy", at=clock.seconds, previous="neutral", held_seconds=30.0))
     [person] = view.snapshot()["people"]
     assert person["since_ms"] - person["seen_ms"] == 30_000
 
 
-def test_people_of_two_cameras_with_the_same_track_are_two(view: LiveView) -> None:
+def test_people_of_two_cameras_with_the_same_track_are_two(view: View) -> None:
     view.receive(EMOTION, event("start", "joy"))
     view.receive(f"{SITE}/camera/hall/emotion", event("start", "fear"))
     assert [person["person"] for person in view.snapshot()["people"]] == [
@@ -74,14 +93,14 @@ def test_people_of_two_cameras_with_the_same_track_are_two(view: LiveView) -> No
     ]
 
 
-def test_a_second_delivery_vanishes(view: LiveView) -> None:
+def test_a_second_delivery_vanishes(view: View) -> None:
     payload = event("start", "joy")
     for _ in range(3):
         view.receive(EMOTION, payload)
     assert view.snapshot()["event_count"] == len(view.snapshot()["events"]) == 1
 
 
-def test_a_late_event_is_listed_and_moves_nobody(view: LiveView) -> None:
+def test_a_late_event_is_listed_and_moves_nobody(view: View) -> None:
     view.receive(EMOTION, event("start", "joy", sequence=5))
     view.receive(EMOTION, event("end", "joy", sequence=6))
     view.receive(EMOTION, event("change", "fear", sequence=4))
@@ -89,12 +108,12 @@ def test_a_late_event_is_listed_and_moves_nobody(view: LiveView) -> None:
     assert len(changes(view)) == 3
 
 
-def test_an_event_of_a_wrong_clock_counts_when_it_arrives(view: LiveView, clock: Clock) -> None:
+def test_an_event_of_a_wrong_clock_counts_when_it_arrives(view: View, clock: Clock) -> None:
     view.receive(EMOTION, event(at=clock.seconds + 3600))
     assert view.snapshot()["events"][0]["at_ms"] == int(clock.seconds * 1000)
 
 
-def test_the_will_of_an_older_session_is_ignored(view: LiveView) -> None:
+def test_the_will_of_an_older_session_is_ignored(view: View) -> None:
     view.receive(STATUS, status("online", "new"))
     view.receive(STATUS, status("lost", "old"))
     assert view.snapshot()["nodes"][0]["state"] == "online"
@@ -102,7 +121,7 @@ def test_the_will_of_an_older_session_is_ignored(view: LiveView) -> None:
     assert view.snapshot()["nodes"][0]["state"] == "lost"
 
 
-def test_a_late_will_that_stuck_is_overruled_by_an_event(view: LiveView) -> None:
+def test_a_late_will_that_stuck_is_overruled_by_an_event(view: View) -> None:
     view.receive(STATUS, status("lost", "old"))
     view.receive(EMOTION, event())
     assert view.snapshot()["nodes"][0]["state"] == "online"
@@ -116,8 +135,8 @@ def test_a_late_will_that_stuck_is_overruled_by_an_event(view: LiveView) -> None
         pytest.param(STATE, camera("offline", "no route"), id="camera-offline"),
     ],
 )
-def test_behind_a_broken_device_people_are_only_last_known(view: LiveView, topic: str, payload: bytes) -> None:
-    set_broker(view, True)
+def test_behind_a_broken_device_people_are_only_last_known(view: View, topic: str, payload: bytes) -> None:
+    view.set_broker(True, False)
     view.receive(STATUS, status())
     view.receive(STATE, camera())
     view.receive(EMOTION, event())
@@ -127,12 +146,12 @@ def test_behind_a_broken_device_people_are_only_last_known(view: LiveView, topic
     assert view.snapshot()["outages"][-1]["to_ms"] is None
 
 
-def test_after_the_broker_was_away_people_are_last_known_until_they_are_heard_of(view: LiveView, clock: Clock) -> None:
-    set_broker(view, True)
+def test_after_the_broker_was_away_people_are_last_known_until_they_are_heard_of(view: View, clock: Clock) -> None:
+    view.set_broker(True, False)
     view.receive(EMOTION, event("start", "joy", sequence=1))
     for connected in (False, True):
         clock.seconds += 5
-        set_broker(view, connected)
+        view.set_broker(connected, False)
         assert not view.snapshot()["people"][0]["certain"]
     view.receive(EMOTION, event("change", "fear", sequence=2))
     assert view.snapshot()["people"][0]["certain"]
@@ -148,7 +167,7 @@ def test_after_the_broker_was_away_people_are_last_known_until_they_are_heard_of
         pytest.param(STATE, camera("disabled"), id="disabled"),
     ],
 )
-def test_people_whose_end_will_not_be_told_are_let_go(view: LiveView, topic: str, payload: bytes) -> None:
+def test_people_whose_end_will_not_be_told_are_let_go(view: View, topic: str, payload: bytes) -> None:
     view.receive(STATUS, status())
     view.receive(EMOTION, event())
     view.receive(topic, payload)
@@ -156,7 +175,7 @@ def test_people_whose_end_will_not_be_told_are_let_go(view: LiveView, topic: str
     assert changes(view) == ["start", "lost"]
 
 
-def test_a_gap_is_told(view: LiveView) -> None:
+def test_a_gap_is_told(view: View) -> None:
     message = json.loads(event())
     del message["subject"]
     message |= {"type": "jp.ffe.gap.v1", "dataschema": "gap-v1.json"}
@@ -190,7 +209,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("topic", [EMOTION, STATE, STATUS])
 @pytest.mark.parametrize("payload", HOSTILE)
-def test_a_hostile_payload_changes_nothing(view: LiveView, topic: str, payload: bytes) -> None:
+def test_a_hostile_payload_changes_nothing(view: View, topic: str, payload: bytes) -> None:
     before = view.snapshot()
     view.receive(topic, payload)
     assert view.snapshot() == before
@@ -206,13 +225,13 @@ def test_a_hostile_payload_changes_nothing(view: LiveView, topic: str, payload: 
         pytest.param("ffe/v1/" + "a" * 33 + "/edge-01/status", id="long-id"),
     ],
 )
-def test_a_topic_out_of_the_contract_changes_nothing(view: LiveView, topic: str) -> None:
+def test_a_topic_out_of_the_contract_changes_nothing(view: View, topic: str) -> None:
     before = view.snapshot()
     view.receive(topic, event())
     assert view.snapshot() == before
 
 
-def test_a_flood_of_people_nodes_and_events_stays_bounded(view: LiveView) -> None:
+def test_a_flood_of_people_nodes_and_events_stays_bounded(view: View) -> None:
     for number in range(MAX_EVENTS + 200):
         view.receive(f"ffe/v1/s/n{number}/camera/c/emotion", event(track=number, sequence=number + 1))
         view.receive(f"ffe/v1/s/n{number}/status", status())
@@ -223,16 +242,16 @@ def test_a_flood_of_people_nodes_and_events_stays_bounded(view: LiveView) -> Non
     assert snapshot["event_count"] == MAX_EVENTS + 200
 
 
-def test_a_label_of_another_task_is_shown_as_it_is(view: LiveView) -> None:
+def test_a_label_of_another_task_is_shown_as_it_is(view: View) -> None:
     view.receive(EMOTION, event(emotion="<b>contempt</b>", emotion_ja="軽蔑", probabilities=probabilities("joy", 0.5)))
     assert view.snapshot()["people"][0]["emotion"] == "<b>contempt</b>"
 
 
-def received(view: LiveView, follower: Any) -> list[tuple[str, dict[str, Any]]]:
+def received(view: View, follower: Any) -> list[tuple[str, dict[str, Any]]]:
     return [(kind, json.loads(text)) for kind, text in view.take(follower)]
 
 
-def test_a_follower_gets_a_snapshot_then_updates(view: LiveView) -> None:
+def test_a_follower_gets_a_snapshot_then_updates(view: View) -> None:
     woken: list[None] = []
     view.receive(EMOTION, event("start", "joy", sequence=1))
     follower = view.follow(lambda: woken.append(None))
@@ -244,7 +263,7 @@ def test_a_follower_gets_a_snapshot_then_updates(view: LiveView) -> None:
     assert received(view, follower) == []
 
 
-def test_a_slow_follower_gets_a_snapshot_instead_of_a_backlog(view: LiveView) -> None:
+def test_a_slow_follower_gets_a_snapshot_instead_of_a_backlog(view: View) -> None:
     follower = view.follow(lambda: None)
     for number in range(3 * MAX_WAITING):
         view.receive(EMOTION, event(sequence=number + 1))
@@ -252,17 +271,11 @@ def test_a_slow_follower_gets_a_snapshot_instead_of_a_backlog(view: LiveView) ->
     assert (kind, snapshot["event_count"]) == ("snapshot", 3 * MAX_WAITING)
 
 
-def test_a_follower_that_left_is_forgotten(view: LiveView) -> None:
+def test_a_follower_that_left_is_forgotten(view: View) -> None:
     view.unfollow(view.follow(lambda: None))
     assert view.followers == 0
 
 
-@pytest.mark.parametrize("url", ["http://x", "mqtt://", "mqtt://user:secret@host", "x"])
-def test_a_url_that_names_no_broker_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="broker"):
-        LiveView(url)
-
-
-def test_the_picture_holds_nothing_that_json_cannot_say(view: LiveView) -> None:
+def test_the_picture_holds_nothing_that_json_cannot_say(view: View) -> None:
     view.receive(EMOTION, event(held_seconds=1e300))
     json.dumps(view.snapshot(), allow_nan=False).encode()
