@@ -15,7 +15,9 @@ from ffe_edge.dashboard.demo_past import furnish
 from ffe_edge.dashboard.rollups import DAY_MS
 from ffe_edge.dashboard.tables import events, summaries
 
-BOARD = json.loads((Path(__file__).parents[2] / "deploy" / "grafana" / "ffe-edge.json").read_text(encoding="utf-8"))
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs" / "dashboard.md"
+BOARD = json.loads((ROOT / "deploy" / "grafana" / "ffe-edge.json").read_text(encoding="utf-8"))
 PANELS: dict[str, dict[str, Any]] = {panel["title"]: panel for panel in BOARD["panels"]}
 RESIDENTS = BOARD["templating"]["list"][1]["query"]
 NOW_MS = 1_790_000_000_000
@@ -31,9 +33,12 @@ MACROS = (
 
 
 def furnished(database: Database) -> None:
+    """With the user that docs/dashboard.md makes for Grafana."""
     gap = {"kind": "gap", "sequence": 9, "boot_id": "b", "lost_first": 7, "lost_last": 8, "lost_count": 2}
     told = {"id": "gap", "node_id": 1, "camera_id": 1, "at_ms": NOW_MS - 1, "received_ms": NOW_MS}
+    (rights,) = re.findall(r"```sql\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
     with database.writing() as connection:
+        connection.execute(text(rights))
         furnish(connection, "home", "edge-01", ["door"], NOW_MS)
         connection.execute(insert(events).values(gap | told | {"is_late": False, "is_replayed": False}))
         minute = {"camera_id": 4, "began_ms": NOW_MS - 60_000, "seconds": 60, "people": 0, "emotions": {}}
@@ -63,6 +68,7 @@ def test_every_panel_asks_the_data_source_that_is_chosen() -> None:
 def test_every_panel_is_answered_by_the_store(database: Database) -> None:
     furnished(database)
     with database.reading() as connection:
+        connection.execute(text("SET LOCAL ROLE grafana"))
         found = told(connection)
         names = connection.execute(text(RESIDENTS)).mappings().all()
     assert [row["state"] for row in found["Devices"]] == ["stopped", "online"]
