@@ -102,9 +102,9 @@ class Board:
     def hear(self, name: str, now_ms: int) -> bool:
         """A node or camera has shown that it lives; that alone is no news."""
         if (node := self._nodes.get(name)) is not None:
-            self._nodes[name] = replace(node, heard_ms=now_ms)
+            self._nodes[name] = replace(node, heard_ms=max(node.heard_ms, now_ms))
         if (camera := self._cameras.get(name)) is not None:
-            self._cameras[name] = replace(camera, heard_ms=now_ms)
+            self._cameras[name] = replace(camera, heard_ms=max(camera.heard_ms, now_ms))
         return False
 
     def set_node(self, name: str, status: Status, now_ms: int) -> bool:

@@ -6,13 +6,17 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from ffe_edge.dashboard.arrivals import Arrival, Place
 from ffe_edge.dashboard.board import Board, JsonObject
 from ffe_edge.dashboard.follower import Follower
 from ffe_edge.dashboard.last_known import LastKnown
 from ffe_edge.dashboard.recall import recall
-from ffe_edge.messages import CameraStatus, EmotionCloudEvent, GapCloudEvent, Status
+from ffe_edge.messages import CameraStatus, EmotionCloudEvent, GapCloudEvent, Health, Status
+
+HEARD_EVERY_MS: Final = 10_000
+"""Where devices show that they live, and no more, pages are told so often at most."""
 
 
 class Present:
@@ -27,6 +31,7 @@ class Present:
         self._clock = clock
         self._board = Board()
         self._followers: list[Follower] = []
+        self._told_ms = 0
         self._mutex = threading.RLock()
 
     def recall(self, known: LastKnown) -> None:
@@ -73,7 +78,8 @@ class Present:
         with self._mutex:
             now_ms = self._now_ms()
             news = [self._take(arrival, residents, now_ms) for arrival in arrivals]
-            if any(news):
+            is_due = now_ms - self._told_ms >= HEARD_EVERY_MS and not all(each.retained for each in arrivals)
+            if any(news) or is_due:
                 self._tell(now_ms)
 
     def set_broker(self, connected: bool, is_resumed: bool) -> None:
@@ -111,9 +117,15 @@ class Present:
             return self._board.set_node(name, message, now_ms)
         if isinstance(message, CameraStatus):
             return self._board.set_camera(name, message, now_ms)
-        return False if arrival.retained else self._board.hear(name, now_ms)
+        if arrival.retained:
+            return False
+        if isinstance(message, Health):
+            for camera, age_seconds in (message.frame_age_seconds or {}).items():
+                self._board.hear(f"{name}/{camera}", now_ms - round(age_seconds * 1000))
+        return self._board.hear(name, now_ms)
 
     def _tell(self, now_ms: int) -> None:
+        self._told_ms = now_ms
         events = self._board.take_news()
         if self._followers:
             update = self._board.present(now_ms) | {"events": events, "outages": self._board.outages()}

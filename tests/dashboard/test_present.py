@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from dashboard.intake import EMOTION, STATE, STATUS, Device, Running
 from dashboard.payloads import camera, event, status
+from dashboard.website import Clock
 from e2e.mosquitto import Mosquitto, wait_for
 from sqlalchemy import insert
 
@@ -20,6 +21,7 @@ from ffe_edge.dashboard.present import Present
 from ffe_edge.dashboard.tables import residents
 
 NOW_MS = 1_790_000_000_000
+NAME = STATE.split("/")[-2]
 
 
 @pytest.fixture
@@ -109,6 +111,38 @@ def test_alerts_are_told_as_they_are(present: Present) -> None:
     follower = present.follow(lambda: None)
     present.tell_alert({"event": "opened", "alert": {"id": 1}})
     assert taken(present, follower)[1] == ("alert", {"event": "opened", "alert": {"id": 1}})
+
+
+def heard(update: Any) -> tuple[int, int]:
+    return update["nodes"][0]["heard_ms"], update["cameras"][0]["heard_ms"]
+
+
+def test_while_a_device_sends_only_its_health_pages_are_told_how_fresh_its_picture_is() -> None:
+    clock = Clock()
+    present = Present(clock)
+    tell(present, STATUS, status("online", "s1"))
+    tell(present, STATE, camera("online"))
+    follower = present.follow(lambda: None)
+    present.take(follower)
+    fresh = {"fps": {NAME: 25.0}, "frame_age_seconds": {NAME: 0.5}, "outbox_entries": 0}
+    for seconds in (5, 30):
+        clock.seconds += seconds
+        tell(present, STATUS.replace("status", "health"), json.dumps(fresh).encode())
+    now_ms = int(clock.seconds * 1000)
+    [(kind, update)] = taken(present, follower)
+    assert (kind, heard(update)) == ("update", (now_ms, now_ms - 500))
+
+
+def test_a_camera_that_hangs_is_not_taken_for_fresh_because_its_device_lives() -> None:
+    clock = Clock()
+    present = Present(clock)
+    tell(present, STATUS, status("online", "s1"))
+    tell(present, STATE, camera("online"))
+    before = heard(present.snapshot())[1]
+    clock.seconds += 30
+    hung = {"fps": {NAME: 0.0}, "frame_age_seconds": {NAME: 45.0}, "outbox_entries": 0}
+    tell(present, STATUS.replace("status", "health"), json.dumps(hung).encode())
+    assert heard(present.snapshot())[1] == before
 
 
 @pytest.fixture
