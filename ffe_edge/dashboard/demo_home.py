@@ -7,7 +7,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Final, final
 from urllib.parse import urlsplit
@@ -25,19 +25,22 @@ FIRST_HOURS: Final = (14.6, 21.1)
 LATER_HOURS: Final = (6.9, 21.1)
 """... and leaves the nights out."""
 STOP_SECONDS: Final = 5.0
+LOOK_SECONDS: Final = 0.5
 
 
 @final
 class SimulatedHome:
     """``with SimulatedHome(url, topic):`` the three live, in a thread."""
 
-    def __init__(self, url: str, topic: str) -> None:
+    def __init__(self, url: str, topic: str, is_heard: Callable[[], bool] = lambda: True) -> None:
         """Nothing is connected yet.
 
         Args:
             url: of the demo's own broker: nobody else is to take these people for real ones.
             topic: the node's, as ``ffe/v1/home/simulated``.
+            is_heard: they begin when it says so; a small broker keeps nothing for who comes later.
         """
+        self._is_heard = is_heard
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 1883
         self._topic = topic
@@ -61,6 +64,9 @@ class SimulatedHome:
         self._client.loop_stop()
 
     def _run(self) -> None:
+        while not self._is_heard():
+            if self._stopping.wait(LOOK_SECONDS):
+                return
         for message in days(self._topic, time.time_ns() // 1_000_000):
             if self._stopping.wait(max(0.0, message.at_ms / 1000 - time.time())):
                 return

@@ -71,7 +71,7 @@ class Demonstration:
             if self._with_residents:
                 broker, site = self._config.broker, self._config.site
                 topic = f"{broker.root_topic}/{site}/{SIMULATED_NODE}"
-                started.enter_context(SimulatedHome(broker.url or "", topic))
+                started.enter_context(SimulatedHome(broker.url or "", topic, lambda: dashboard.is_hearing))
             self._running = started.pop_all()
         return self
 

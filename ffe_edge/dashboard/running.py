@@ -58,6 +58,11 @@ class Dashboard:
         self._running = ExitStack()
         self._stopping = threading.Event()
 
+    @property
+    def is_hearing(self) -> bool:
+        """Whether the broker is connected."""
+        return bool(self._present.snapshot()["broker"]["connected"])
+
     def start(self) -> None:
         """Bring the store up to date, then start all threads.
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from ffe_edge.dashboard.demo_past import furnish
 from ffe_edge.dashboard.demonstration import Demonstration
 from ffe_edge.dashboard.rollups import DAY_MS
 from ffe_edge.dashboard.simulated import PERSONAS
-from ffe_edge.dashboard.tables import alerts, cameras, events, residents, rooms
+from ffe_edge.dashboard.tables import alerts, cameras, events, nodes, residents, rooms
 from ffe_edge.demo_broker import DemoBroker
 
 NOW_MS = 1_790_000_000_000
@@ -48,11 +50,14 @@ def has_session(broker: Mosquitto, client_id: str) -> bool:
 
 
 @pytest.fixture
-def shown(tmp_path: Path) -> Iterator[Demonstration]:
-    with DemoBroker() as broker:
+def shown(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Demonstration]:
+    with DemoBroker(getattr(request, "param", "auto")) as broker:
         config = Config(broker=BrokerSettings(url=broker.url))
         with Demonstration(config, tmp_path, port=0, with_residents=True, show=lambda _line: None) as one:
             yield one
+    with warnings.catch_warnings():  # amqtt leaves its writers to the collector
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def test_the_link_signs_in_once_and_the_next_one_is_another(shown: Demonstration) -> None:
@@ -65,11 +70,15 @@ def test_the_link_signs_in_once_and_the_next_one_is_another(shown: Demonstration
     assert httpx.get(shown.url.rpartition("/")[0] + "/wrong").status_code == 404
 
 
+@pytest.mark.parametrize("shown", ["auto", "amqtt"], indirect=True)
 def test_the_three_live_and_do_not_count_as_the_cameras_events(shown: Demonstration, tmp_path: Path) -> None:
     store = Database(f"sqlite:///{tmp_path / 'dashboard.sqlite'}")
     before = count(store, events)
     assert wait_for(lambda: count(store, events) > before)
     assert shown.arrived() == 0
+    with store.reading() as connection:  # the first that was told has come, too
+        simulated = (nodes.c.node == "simulated") & (nodes.c.sequence_seen > 0)
+        assert wait_for(lambda: connection.execute(select(nodes).where(simulated)).first() is not None)
     store.close()
 
 
