@@ -29,8 +29,9 @@ def _store_status(
     if status.state != "online" and (is_of_another or node.session == PAST + status.session):
         return False
     if node.state == status.state and not is_of_another:
+        is_first = node.session is None  # what a broker had kept of its cameras came before it
         places.set_node(node, **_told(status))
-        return False
+        return is_first
     gone_ms = min(arrival.received_ms, node.heard_ms + SILENCE_MS)
     if node.state == "online" or is_of_another:
         reason = "node restarted" if status.state == "online" else f"node {status.state}"

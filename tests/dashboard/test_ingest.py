@@ -119,6 +119,13 @@ def test_an_event_that_comes_after_the_will_ends_with_it(database: Database) -> 
     assert ("neutral", 0, 50, "node lost") in told_spells(database)
 
 
+def test_a_birth_that_comes_after_its_cameras_is_news_once_and_ends_nothing(database: Database) -> None:
+    birth = status("online", 1)
+    assert store(database, [camera("online", 0), START, birth]).new[-1] is birth
+    assert store(database, [status("online", 2)]).new == ()
+    assert told_spells(database) == [("neutral", 0, None, None)]
+
+
 def test_the_will_of_an_older_session_is_nothing(database: Database) -> None:
     store(database, [status("online", -9, "s1"), status("online", -5, "s2"), START])
     assert store(database, [status("lost", 20, "s1")]).repeated == 1

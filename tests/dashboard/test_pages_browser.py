@@ -82,6 +82,14 @@ def test_each_trouble_looks_different_and_none_like_an_empty_room(
     stage.all_work()
 
 
+def test_cameras_of_a_lost_device_do_not_count_as_working(stage: Stage) -> None:
+    with stage.seat("carer") as seat:
+        seat.shows("#connections", "5/5")
+        stage.tell("edge-02/status", status("lost"))
+        seat.shows("#connections .bad:has-text('カメラ')", "3/5")
+    stage.all_work()
+
+
 def test_a_broken_broker_never_looks_like_an_empty_room(stage: Stage) -> None:
     with stage.seat("carer") as seat:
         stage.feel("edge-01/room-101", "start", "joy", track=9)
@@ -162,25 +170,32 @@ def test_the_focus_is_seen_and_the_content_is_one_key_away(stage: Stage) -> None
         assert seat.page.evaluate("document.activeElement.id") == "content"
 
 
-@pytest.mark.parametrize(("size", "dark"), [("phone", False), ("wall", False), ("desk", True)])
-def test_all_pages_fit_the_screen_and_axe_finds_nothing_serious(stage: Stage, size: str, dark: bool) -> None:
+@pytest.mark.parametrize(
+    ("size", "dark", "language"),
+    [("phone", False, "ja"), ("wall", False, "ja"), ("desk", True, "ja"), ("phone", False, "en")],
+)
+def test_all_pages_fit_the_screen_and_axe_finds_nothing_serious(
+    stage: Stage, size: str, dark: bool, language: str
+) -> None:
     require_axe()
     stage.feel("edge-01/room-101", "start", "joy", track=21)
     stage.feel("edge-02/dining", "start", "sadness", track=22)
     stage.feel("edge-02/dining", "start", "uncertain", track=23)
     found = {}
     seat = Seat(stage.browser, stage.url, size, dark=dark)
+    ending = ("-dark" if dark else "") + ("-en" if language == "en" else "")
     try:
-        seat.go("/login")
+        seat.go(f"/login?lang={language}")
         found["/login"] = seat.violations()
-        seat.shoot("login")
+        seat.shoot("login" + ending)
         seat.sign_in("wall", PASSWORD)
-        seat.shows(room("食堂"), "悲しみ")
+        seat.page.click(f"button[lang={language}]")
+        seat.shows(".room", "悲しみ" if language == "ja" else "Sadness")
         for path in PAGES:
             seat.go(path).wait_for_load_state()
             seat.page.wait_for_timeout(400)
             found[path] = [*seat.violations(), *(["it is cut off"] if seat.is_cut_off() else [])]
-            seat.shoot((path.strip("/").replace("/", "-") or "floor") + ("-dark" if dark else ""))
+            seat.shoot((path.strip("/").replace("/", "-") or "floor") + ending)
     finally:
         seat.context.close()
         for place, track, emotion in (

@@ -70,6 +70,12 @@ function counted(what, list) {
   return chip(kind, what, dark() ? view.w.blind : say(view.w.count_up, { up, all: list.length }));
 }
 
+/** What a device that is away told of its camera holds no longer. */
+function underNode(camera) {
+  const node = state.nodes.find((each) => camera.name.startsWith(`${each.name}/`));
+  return node && node.state !== "online" && camera.state === "online" ? node : camera;
+}
+
 const dark = () => !state.link || !state.broker.connected || !state.store.available;
 
 function drawChips() {
@@ -82,7 +88,7 @@ function drawChips() {
     if (!state.store.available) chips.push(chip("bad", w.database, w.down));
   }
   if (state.nodes.length) chips.push(counted(w.nodes, state.nodes));
-  if (state.cameras.length) chips.push(counted(w.cameras, state.cameras));
+  if (state.cameras.length) chips.push(counted(w.cameras, state.cameras.map(underNode)));
   document.getElementById("connections").replaceChildren(...chips);
 }
 
