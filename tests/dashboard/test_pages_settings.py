@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from html import unescape
+from html import escape, unescape
 
 import pytest
 from dashboard.home import Home
@@ -79,7 +79,8 @@ def test_a_resident_is_added_and_renamed(admin: Browser) -> None:
 
 def test_nobody_is_forgotten_before_their_id_is_typed(site: Site, admin: Browser) -> None:
     page = "/settings/residents"
-    assert admin.post_form(f"{page}/sato/forget", page, typed="satou").status_code == 422
+    refused = admin.post_form(f"{page}/sato/forget", page, typed="satou")
+    assert (refused.status_code, f'class="button" href="{page}"' in refused.text) == (422, True)
     assert admin.get("/residents/sato").status_code == 200
     assert admin.post_form(f"{page}/sato/forget", page, typed="sato").headers["location"].endswith("done=forgotten")
     assert admin.get("/residents/sato").status_code == 404
@@ -130,10 +131,42 @@ def test_rules_are_changed_and_explained_anew(admin: Browser) -> None:
     assert "25分続いたら知らせ" in admin.get("/settings/rules").text
 
 
-@pytest.mark.parametrize("hold", ["0", "abc", "1.5", "99999"])
-def test_a_rule_that_makes_no_sense_is_refused(admin: Browser, hold: str) -> None:
+@pytest.mark.parametrize("hold", ["0", "abc", "1.5", "99999", "<b>"])
+def test_a_rule_that_makes_no_sense_comes_back_as_it_was_typed_with_the_reason(admin: Browser, hold: str) -> None:
+    before = admin.read("/rules")
     fields = fields_of(admin.get("/settings/rules").text)
-    assert admin.post_form("/settings/rules", **(fields | {"no_joy.hold_minutes": hold})).status_code == 422
+    typed = fields | {"no_joy.hold_minutes": hold, "long_sadness.hold_minutes": "25"}
+    answer = admin.post_form("/settings/rules", **typed)
+    assert (answer.status_code, answer.text.count('data-problem="invalid"')) == (422, 1)
+    assert f'name="no_joy.hold_minutes" value="{escape(hold)}" required aria-invalid="true"' in answer.text
+    assert 'name="long_sadness.hold_minutes" value="25" required>' in answer.text
+    assert admin.read("/rules") == before
+
+
+def test_a_resident_who_is_refused_comes_back_as_typed_with_the_reason(admin: Browser) -> None:
+    answer = admin.post_form("/settings/residents", resident_id="sato", name="佐藤 <きよ>", room_id="5")
+    assert answer.status_code == 409
+    form = answer.text.partition('action="/settings/residents" ')[2]
+    assert 'value="sato"' in form
+    assert 'value="佐藤 &lt;きよ&gt;"' in form
+    assert 'value="5" selected' in form
+    assert "すでに使われています" in answer.text
+
+
+@pytest.mark.parametrize(("name", "status"), [("Admin", 409), ("田 中", 422)])
+def test_a_user_who_is_refused_comes_back_as_typed_with_the_reason(admin: Browser, name: str, status: int) -> None:
+    answer = admin.post_form("/settings/users", name=name, display_name="田中", role="manager")
+    assert (answer.status_code, "data-problem=" in answer.text) == (status, True)
+    form = answer.text.partition('action="/settings/users" ')[2]
+    assert f'name="name" value="{name}"' in form
+    assert 'value="manager" selected' in form
+    assert "one-time" not in answer.text
+
+
+def test_a_password_that_was_typed_in_two_ways_is_told_so(admin: Browser) -> None:
+    answer = admin.post_form("/password", old=PASSWORD, new="five white horses", again="five white houses")
+    assert answer.status_code == 422
+    assert "2回で異なります" in answer.text
 
 
 def test_the_notice_tells_what_is_so_until_it_is_written_otherwise(admin: Browser) -> None:

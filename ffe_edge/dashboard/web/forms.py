@@ -9,11 +9,14 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import URL
 from starlette.responses import RedirectResponse, Response
 
-from ffe_edge.dashboard.web.problem import ProblemError
+from ffe_edge.dashboard.refusal import RefusedError
+from ffe_edge.dashboard.web.problem import KINDS, ProblemError
 
 MAX_NUMBER: Final = 2**31 - 1
 Text = Annotated[str, Form()]
 Model = TypeVar("Model", bound=BaseModel)
+Refusal = ProblemError | RefusedError
+"""Why a form comes back."""
 
 
 def asked(model: type[Model], **values: object) -> Model:
@@ -28,6 +31,11 @@ def asked(model: type[Model], **values: object) -> Model:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ProblemError("invalid", f"{where}: {first['msg']}") from error
+
+
+def status_of(problem: Refusal | None) -> int:
+    """Of the page that a form comes back on."""
+    return KINDS[problem.code].status if problem else 200
 
 
 def or_none(text: str) -> str | None:

@@ -15,7 +15,7 @@ from ffe_edge.dashboard.alert_settings import RULES, AlertSettings
 from ffe_edge.dashboard.settings import Language
 from ffe_edge.dashboard.web import api_places, api_settings
 from ffe_edge.dashboard.web.api_settings import Notice
-from ffe_edge.dashboard.web.forms import Text, asked, done, lines
+from ffe_edge.dashboard.web.forms import Text, asked, done, lines, status_of
 from ffe_edge.dashboard.web.pages_floor import room_name
 from ffe_edge.dashboard.web.problem import ProblemError
 from ffe_edge.dashboard.web.render import LANGUAGES, render
@@ -36,17 +36,18 @@ Sent = Annotated[FormData, Depends(_sent)]
 @router.get("/rules")
 def rules_page(request: Request, manager: Manager, done: str = "") -> Response:
     """Each rule in words, and the figures that it goes by."""
-    settings = api_settings.rules(request, manager)
-    rules = [(name, settings.rule(name).model_dump(), explained(settings)[name]) for name in RULES]
-    return render(request, "settings_rules.html", rules=rules, quiet=settings.quiet_hours, done=done)
+    return _rules(request, manager, done=done)
 
 
 @router.post("/rules")
 def change_rules(request: Request, manager: Manager, sent: Sent) -> Response:
-    """Other figures."""
+    """Other figures; what is refused comes back with the reason."""
     defaults = AlertSettings()
-    told = {name: _section(name, getattr(defaults, name), sent) for name in AlertSettings.model_fields}
-    api_settings.change_rules(request, manager, asked(AlertSettings, **told))
+    try:
+        told = {name: _section(name, getattr(defaults, name), sent) for name in AlertSettings.model_fields}
+        api_settings.change_rules(request, manager, asked(AlertSettings, **told))
+    except ProblemError as error:
+        return _rules(request, manager, problem=error, sent=sent)
     return done("/settings/rules")
 
 
@@ -98,11 +99,36 @@ def _heading(language: Language) -> str:
     return words.text(language, "notice.heading")
 
 
+def _rules(
+    request: Request,
+    manager: Manager,
+    *,
+    done: str = "",
+    problem: ProblemError | None = None,
+    sent: FormData | None = None,
+) -> Response:
+    """As they are kept, or as they were typed."""
+    settings = api_settings.rules(request, manager)
+    shown = {name: getattr(settings, name).model_dump() for name in AlertSettings.model_fields}
+    if sent is not None:
+        shown = {name: _as_typed(name, figures, sent) for name, figures in shown.items()}
+    rules = [(name, shown[name.replace("-", "_")], explained(settings)[name]) for name in RULES]
+    told = {"rules": rules, "quiet": shown["quiet_hours"], "done": done, "problem": problem}
+    wrong = problem.detail.partition(":")[0] if problem else ""
+    return render(request, "settings_rules.html", status_of(problem), **told, wrong=wrong)
+
+
+def _as_typed(name: str, figures: dict[str, Any], sent: FormData) -> dict[str, Any]:
+    typed = {key: sent.get(f"{name}.{key}", value) for key, value in figures.items()}
+    return typed | {"enabled": sent.get(f"{name}.enabled") == "yes"}
+
+
 def _section(name: str, default: BaseModel, sent: FormData) -> dict[str, Any]:
-    return {key: _typed(sent.get(f"{name}.{key}"), value) for key, value in default.model_dump().items()}
+    fields = {key: (f"{name}.{key}", value) for key, value in default.model_dump().items()}
+    return {key: _typed(field, sent.get(field), value) for key, (field, value) in fields.items()}
 
 
-def _typed(told: object, like: Any) -> Any:
+def _typed(field: str, told: object, like: Any) -> Any:
     """A field of the form, of the type that the default has."""
     if isinstance(like, bool):
         return told == "yes"
@@ -111,4 +137,4 @@ def _typed(told: object, like: Any) -> Any:
     try:
         return type(like)(told)
     except ValueError as error:
-        raise ProblemError("invalid", "a number is needed") from error
+        raise ProblemError("invalid", f"{field}: a number is needed") from error

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from ffe_edge.dashboard.refusal import RefusedError
 from ffe_edge.dashboard.web import api_places, api_residents
 from ffe_edge.dashboard.web.api_places import CameraPlace, RoomAsked
 from ffe_edge.dashboard.web.api_residents import ConsentAsked, ResidentAsked, ResidentNew
-from ffe_edge.dashboard.web.forms import Text, asked, done, lines, number, or_none
+from ffe_edge.dashboard.web.forms import Refusal, Text, asked, done, lines, number, or_none, status_of
 from ffe_edge.dashboard.web.problem import ProblemError
 from ffe_edge.dashboard.web.render import render
 from ffe_edge.dashboard.web.session import Manager
@@ -72,9 +74,7 @@ def place_camera(request: Request, manager: Manager, camera_id: api_places.Id, r
 @router.get("/residents")
 def residents_page(request: Request, manager: Manager, done: str = "") -> Response:
     """Who lives here, and what they consented to."""
-    people = api_residents.all_residents(request, manager)
-    rooms = {room.id: room for room in api_places.all_rooms(request, manager)}
-    return render(request, "settings_residents.html", people=people, rooms=rooms, done=done)
+    return _residents(request, manager, done=done)
 
 
 @router.post("/residents")
@@ -86,9 +86,12 @@ def add_resident(
     name_en: Text = "",
     room_id: Text = "",
 ) -> Response:
-    """A new resident, without consent at first."""
+    """A new resident, without consent at first; what is refused comes back with the reason."""
     told = {"id": or_none(resident_id), "name": name, "name_en": or_none(name_en), "room_id": number(room_id)}
-    api_residents.add_resident(request, manager, asked(ResidentNew, **told))
+    try:
+        api_residents.add_resident(request, manager, asked(ResidentNew, **told))
+    except (ProblemError, RefusedError) as error:
+        return _residents(request, manager, problem=error, typed=told)
     return done(RESIDENTS)
 
 
@@ -131,3 +134,17 @@ def forget_resident(request: Request, manager: Manager, resident_id: api_residen
         raise ProblemError("invalid", "what was typed is not the resident's id: nothing was erased")
     api_residents.forget_resident(request, manager, resident_id)
     return done(RESIDENTS, "forgotten")
+
+
+def _residents(
+    request: Request,
+    manager: Manager,
+    *,
+    done: str = "",
+    problem: Refusal | None = None,
+    typed: Mapping[str, object] | None = None,
+) -> Response:
+    people = api_residents.all_residents(request, manager)
+    rooms = {room.id: room for room in api_places.all_rooms(request, manager)}
+    told = {"people": people, "rooms": rooms, "done": done, "problem": problem, "typed": typed}
+    return render(request, "settings_residents.html", status_of(problem), **told)

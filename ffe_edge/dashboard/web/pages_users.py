@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from ffe_edge.dashboard.refusal import RefusedError
 from ffe_edge.dashboard.users import ROLES
 from ffe_edge.dashboard.web import api_users
 from ffe_edge.dashboard.web.api_users import Id, UserAsked, UserChange, UserMade
-from ffe_edge.dashboard.web.forms import Text, asked, done
+from ffe_edge.dashboard.web.forms import Refusal, Text, asked, done, status_of
+from ffe_edge.dashboard.web.problem import ProblemError
 from ffe_edge.dashboard.web.render import render
 from ffe_edge.dashboard.web.session import Admin
 
@@ -26,8 +29,12 @@ def users_page(request: Request, admin: Admin) -> Response:
 @router.post("")
 def add(request: Request, admin: Admin, name: Text = "", display_name: Text = "", role: Text = "") -> Response:
     """A new user; the one-time password is shown in the answer and never again."""
-    body = asked(UserAsked, name=name.strip(), display_name=display_name or name.strip(), role=role)
-    return _page(request, admin, api_users.create_user(request, admin, body))
+    try:
+        body = asked(UserAsked, name=name.strip(), display_name=display_name or name.strip(), role=role)
+        return _page(request, admin, api_users.create_user(request, admin, body))
+    except (ProblemError, RefusedError) as error:
+        typed = {"name": name, "display_name": display_name, "role": role}
+        return _page(request, admin, problem=error, typed=typed)
 
 
 @router.post("/{user_id}")
@@ -50,6 +57,13 @@ def reset(request: Request, admin: Admin, user_id: Id) -> Response:
     return _page(request, admin, api_users.reset_password(request, admin, user_id))
 
 
-def _page(request: Request, admin: Admin, made: UserMade | None = None) -> Response:
-    everybody = api_users.all_users(request, admin)
-    return render(request, "settings_users.html", everybody=everybody, roles=ROLES, made=made)
+def _page(
+    request: Request,
+    admin: Admin,
+    made: UserMade | None = None,
+    *,
+    problem: Refusal | None = None,
+    typed: Mapping[str, str] | None = None,
+) -> Response:
+    told = {"everybody": api_users.all_users(request, admin), "roles": ROLES, "made": made}
+    return render(request, "settings_users.html", status_of(problem), **told, problem=problem, typed=typed)
