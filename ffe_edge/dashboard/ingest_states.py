@@ -50,7 +50,8 @@ def _store_camera(
     connection: Connection, arrival: Arrival, status: CameraStatus, places: KnownPlaces, difference: Difference
 ) -> bool:
     camera = places.camera(arrival.place, arrival.received_ms)
-    if (camera.state, camera.reason) == (status.state, status.reason):
+    was_told, camera.is_told = camera.is_told, True
+    if was_told and (camera.state, camera.reason) == (status.state, status.reason):
         return False
     is_same = camera.state == status.state
     is_away = status.state != "online"

@@ -40,6 +40,8 @@ class KnownCamera:
     reason: str
     since_ms: int
     heard_ms: int
+    is_told: bool = True
+    """False until its state has been told, in the batch that made it."""
 
 
 class KnownPlaces:
@@ -146,4 +148,4 @@ class KnownPlaces:
     def _made_camera(self, node_id: int, name: str, now_ms: int) -> KnownCamera:
         row = {"node_id": node_id, "name": name, "state": "online", "reason": "", "since_ms": now_ms}
         made = self._connection.execute(insert(cameras).values(**row, heard_ms=now_ms).returning(cameras.c.id))
-        return KnownCamera(made.scalar_one(), node_id, None, "online", "", now_ms, now_ms)
+        return KnownCamera(made.scalar_one(), node_id, None, "online", "", now_ms, now_ms, is_told=False)

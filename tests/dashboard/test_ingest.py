@@ -126,6 +126,12 @@ def test_a_birth_that_comes_after_its_cameras_is_news_once_and_ends_nothing(data
     assert told_spells(database) == [("neutral", 0, None, None)]
 
 
+def test_the_first_word_of_a_camera_is_news_though_it_gives_no_reason(database: Database) -> None:
+    first = camera("online", 0)
+    assert store(database, [first]).new == (first,)
+    assert store(database, [camera("online", 1)]).new == ()
+
+
 def test_the_will_of_an_older_session_is_nothing(database: Database) -> None:
     store(database, [status("online", -9, "s1"), status("online", -5, "s2"), START])
     assert store(database, [status("lost", 20, "s1")]).repeated == 1
