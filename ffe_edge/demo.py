@@ -53,9 +53,7 @@ def run_demo(
         own_broker = config.broker.url is None
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ffe-edge-")))
         config = _for_demo(config, config.broker.url or stack.enter_context(_demo_broker(show)), folder)
-        shown = stack.enter_context(
-            demonstration(config, folder, port=port, with_residents=own_broker, show=show),
-        )
+        shown = stack.enter_context(demonstration(config, folder, port=port, with_residents=own_broker, show=show))
         service = Service(config)
         guard(service.stop)
         show(f"the dashboard is at {shown.url} (signs in once) · faces by {service.detector_name} · Ctrl-C ends it")
@@ -63,8 +61,7 @@ def run_demo(
             webbrowser.open(shown.url)
         with _ended_after(service.stop, seconds):
             service.run()
-        arrived = _arrived(shown)
-        show(f"{arrived} events arrived in the dashboard from {service.progress.frames} frames")
+        show(f"{(arrived := _arrived(shown))} events arrived in the dashboard from {service.progress.frames} frames")
     return arrived > 0
 
 

@@ -204,15 +204,16 @@ def compressed_day(
         on_the_wall = [[_hastened(mood, speed) for mood in moods] for moods in found]
         steps += [_events(persona, 100 * number, on_the_wall), _minutes(persona.camera, on_the_wall, speed)]
     for offset_ms, camera, told in heapq.merge(*steps, key=lambda step: step[0]):
-        at_ms = began_ms + offset_ms
-        if not first_ms <= offset_ms <= last_ms:
-            continue
-        if "seconds" in told:
-            yield node.summary(at_ms - MINUTE_MS, camera, told["seconds"])
-        elif "state" in told:
-            yield node.camera(at_ms, camera, **told)
-        else:
-            yield node.emotion(at_ms, camera, **told)
+        if first_ms <= offset_ms <= last_ms:
+            yield _worded(node, began_ms + offset_ms, camera, told)
+
+
+def _worded(node: SimulatedNode, at_ms: int, camera: str, told: dict[str, Any]) -> Published:
+    if "seconds" in told:
+        return node.summary(at_ms - MINUTE_MS, camera, told["seconds"])
+    if "state" in told:
+        return node.camera(at_ms, camera, **told)
+    return node.emotion(at_ms, camera, **told)
 
 
 Step = tuple[int, str, dict[str, Any]]

@@ -39,7 +39,7 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments: tuple[str, ...], named
         port = str(taken.getsockname()[1])
         filled = [part.replace("{tmp}", str(tmp_path)).replace("{port}", port) for part in arguments]
         result = ffe_edge(*filled, state=tmp_path)
-    ours = (" WARNING ffe_edge.", "broker: ")
+    ours = (" WARNING ffe_edge.", " INFO ffe_edge.dashboard.", "broker: ")
     said = [line for line in result.stderr.splitlines() if not any(word in line for word in ours)]
     assert result.returncode == 2, result.stderr
     assert [line.startswith("error: ") and named in line for line in said] == [True], result.stderr
