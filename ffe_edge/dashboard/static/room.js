@@ -72,7 +72,7 @@ function personRow(person, state, view) {
   const camera = state.cameras.find((each) => each.name === person.camera);
   row.dataset.emotion = Object.hasOwn(person, "emotion") ? person.emotion : "other";
   row.dataset.since = person.since_ms;
-  row.dataset.heard = stale ? person.heard_ms : Math.max(person.heard_ms, camera?.heard_ms ?? 0);
+  row.dataset.heard = stale ? Math.max(person.heard_ms, person.since_ms) : Math.max(person.heard_ms, camera?.heard_ms ?? 0);
   return row;
 }
 
