@@ -11,10 +11,11 @@ import itertools
 import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Final
 
+from ffe_edge.dashboard.personas import PERSONAS, Persona
 from ffe_edge.emotions import LABELS, affect, japanese
 from ffe_edge.messages import utc_milliseconds
 from ffe_edge.types import Change
@@ -25,38 +26,6 @@ MINUTE_MS: Final = 60_000
 IN_VIEW: Final = ((7.0, 8.4), (9.2, 11.6), (12.0, 13.1), (14.2, 16.8), (17.6, 19.3), (19.8, 20.9))
 """Hours of the day at which somebody sits before a camera, more or less."""
 MODEL: Final = {"name": "simulated", "sha256": "0" * 64, "backend": "onnxruntime", "precision": "fp32"}
-
-
-@dataclass(frozen=True, slots=True)
-class Persona:
-    """Somebody who does not exist."""
-
-    id: str
-    name: str
-    name_en: str
-    camera: str
-    moods: Mapping[str, float]
-    """How often which emotion, at other times than these ..."""
-    evening: Mapping[str, float] = field(default_factory=dict)
-    """... after 16 o'clock."""
-
-
-PERSONAS: Final = (
-    Persona(
-        "hana", "花田 はな", "Hana Hanada", "room-101",
-        {"neutral": 5, "joy": 4, "relaxation": 3, "surprise": 1, "excitement": 1},
-    ),
-    Persona(
-        "kenji", "松野 健二", "Kenji Matsuno", "room-102",
-        {"neutral": 8, "relaxation": 2, "joy": 1, "sadness": 1, "disgust": 0.5},
-        {"sadness": 6, "neutral": 4, "fear": 2},
-    ),
-    Persona(
-        "tomi", "竹内 とみ", "Tomi Takeuchi", "day-room",
-        {"neutral": 4, "joy": 3, "anger": 1, "excitement": 2, "uncertain": 1},
-        {"anger": 4, "fear": 2, "neutral": 3, "joy": 1},
-    ),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Integer, Table
 
+from ffe_edge.dashboard.personas import PERSONAS, Persona
 from ffe_edge.dashboard.rollups import (
     UNITS,
     Bucket,
@@ -21,7 +22,7 @@ from ffe_edge.dashboard.rollups import (
     resident_subject,
     shares_of,
 )
-from ffe_edge.dashboard.simulated import PERSONAS, Mood, Persona, visits
+from ffe_edge.dashboard.simulated import Mood, visits
 from ffe_edge.dashboard.tables import cameras, events, nodes, residents, rollups, rooms, spells, summaries
 from ffe_edge.wire import uuid7
 

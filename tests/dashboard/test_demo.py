@@ -24,8 +24,8 @@ from ffe_edge.dashboard.database import Database
 from ffe_edge.dashboard.demo_home import days
 from ffe_edge.dashboard.demo_past import furnish
 from ffe_edge.dashboard.demonstration import Demonstration
+from ffe_edge.dashboard.personas import PERSONAS
 from ffe_edge.dashboard.rollups import DAY_MS
-from ffe_edge.dashboard.simulated import PERSONAS
 from ffe_edge.dashboard.tables import alerts, cameras, events, nodes, residents, rooms
 from ffe_edge.demo_broker import DemoBroker
 

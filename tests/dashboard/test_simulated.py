@@ -10,8 +10,9 @@ from ffe_edge.dashboard.arrivals import Arrival, read_arrival
 from ffe_edge.dashboard.database import Database
 from ffe_edge.dashboard.history import baseline, shares_by
 from ffe_edge.dashboard.ingest import ingest
+from ffe_edge.dashboard.personas import PERSONAS
 from ffe_edge.dashboard.rollups import DAY_MS
-from ffe_edge.dashboard.simulated import PERSONAS, compressed_day
+from ffe_edge.dashboard.simulated import compressed_day
 from ffe_edge.dashboard.simulated_year import Past, load, past_rows
 from ffe_edge.dashboard.tables import events, residents, rooms, spells
 
