@@ -17,7 +17,7 @@ from ffe_edge.engine.chosen import Choice, remembered
 from ffe_edge.engine.device_engine import INSTALLED, EngineCache, Nvidia, device_engine
 from ffe_edge.engine.measure import command
 from ffe_edge.engine.measuring import Measuring
-from ffe_edge.engine.model import Model, ModelSource, circumstances_of, load_source, open_source
+from ffe_edge.engine.model import Model, ModelSource, circumstances_of, load_source, open_source, source_digest
 from ffe_edge.engine.rebuild import Build, EngineSource, EngineState, Rebuild
 from ffe_edge.engine.switching import SwitchingRunner
 from ffe_edge.errors import ModelError
@@ -89,13 +89,9 @@ class Serving:
         """Whether the file that the settings name is another one by now.
 
         Raises:
-            ModelError: it cannot be used.
+            ModelError: it cannot be read.
         """
-        if self._digest is None:
-            return False
-        digest = open_source(config.model.path).file.sha256
-        give_back()  # the file's bytes
-        return digest != self._digest
+        return self._digest is not None and source_digest(config.model.path) != self._digest
 
     @property
     def model(self) -> Model:

@@ -11,7 +11,7 @@ from ffe_edge.engine.bundle import Bundle, is_bundle, read_bundle
 from ffe_edge.engine.choose import choose, load_chosen
 from ffe_edge.engine.chosen import Choice, circumstances
 from ffe_edge.engine.golden import Golden, check_golden, load_golden
-from ffe_edge.engine.model_file import ModelFile
+from ffe_edge.engine.model_file import ModelFile, digest_of
 from ffe_edge.errors import ModelError
 from ffe_edge.spec import ModelSpec
 from ffe_edge.types import Runner
@@ -96,6 +96,16 @@ def open_source(path: Path | None) -> ModelSource:
         )
     own = bundle.read(bundle.openvino) if bundle and bundle.openvino else None
     return ModelSource(file, spec, own, bundle, _golden(bundle, spec) if bundle else None)
+
+
+def source_digest(path: Path | None) -> str:
+    """SHA-256 of the file that ``open_source`` would have a CPU load; it is not looked into.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    path = path or SHIPPED_MODEL
+    return digest_of(read_bundle(path).cpu if is_bundle(path) else path)
 
 
 def circumstances_of(source: ModelSource, threads: int) -> dict[str, str | int]:

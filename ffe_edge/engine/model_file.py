@@ -14,6 +14,7 @@ from ffe_edge.spec import SPEC_KEY, ModelSpec
 
 MAX_BYTES: Final = 512 * 2**20
 """A larger file is no model of ours."""
+PIECE_BYTES: Final = 2**16
 
 # Fields of ONNX's protobuf messages, and how protobuf writes a value.
 # Source: onnx.proto of ONNX 1.16; Protocol Buffers, Encoding (wire types).
@@ -70,6 +71,22 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}); give --model an exported ONNX file") from error
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file, read in pieces, which leaves no hole of its size in the memory.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    digest, piece = hashlib.sha256(), bytearray(PIECE_BYTES)
+    try:
+        with path.open("rb", buffering=0) as file:
+            while count := file.readinto(piece):
+                digest.update(memoryview(piece)[:count])
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); give --model an exported ONNX file") from error
+    return digest.hexdigest()
 
 
 def _metadata(data: bytes, path: Path) -> dict[str, str]:

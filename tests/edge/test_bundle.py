@@ -13,7 +13,7 @@ from small_bundle import CROPS, make_bundle, write_document
 from small_models import SPEC, crops_graph
 
 from ffe_edge.engine.bundle import read_bundle
-from ffe_edge.engine.model import load_model, load_spec
+from ffe_edge.engine.model import SHIPPED_MODEL, load_model, load_spec, source_digest
 from ffe_edge.engine.model_file import ModelFile
 from ffe_edge.errors import ModelError
 
@@ -31,6 +31,13 @@ def test_a_bundle_is_named_by_its_folder_or_its_document(folder: Path, name: str
     assert (bundle.name, bundle.precision, bundle.cpu) == ("small", "fp32", folder / "model.onnx")
     assert (bundle.engine, bundle.golden) == (folder / "network.onnx", folder / "golden.npz")
     assert bundle.read(bundle.cpu).sha256 == bundle.sha256(bundle.cpu) == ModelFile.read(bundle.cpu).sha256
+
+
+def test_the_digest_of_what_would_serve_is_read_in_pieces(folder: Path) -> None:
+    assert source_digest(folder) == source_digest(folder / "model.onnx") == ModelFile.read(folder / "model.onnx").sha256
+    assert source_digest(None) == ModelFile.read(SHIPPED_MODEL).sha256
+    with pytest.raises(ModelError, match="cannot be read"):
+        source_digest(folder / "gone.onnx")
 
 
 def test_a_bundle_serves_like_its_file(folder: Path) -> None:
