@@ -157,7 +157,8 @@ def _sqlite(url: URL) -> Engine:
 
 
 def _on_sqlite_connect(connection: sqlite3.Connection, _record: Any) -> None:
-    for setting in ("synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
+    # secure_delete: what is forgotten is overwritten, which not every build of SQLite does unasked.
+    for setting in ("synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", f"busy_timeout={BUSY_SECONDS * 1000}"):
         connection.execute(f"PRAGMA {setting}").close()
 
 

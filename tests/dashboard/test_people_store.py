@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -70,6 +71,21 @@ def test_forgetting_leaves_nothing_that_names_them(home: Database) -> None:
     after = everything(home)
     assert [word for word in (NAME, "hana", "花", "her daughter") if word in after] == []
     assert '"resident-viewed"' in after
+
+
+def test_forgetting_leaves_no_byte_of_them_in_the_file(sqlite: Database, home: Database, tmp_path: Path) -> None:
+    if home is not sqlite:
+        pytest.skip("PostgreSQL overwrites what is deleted when it is vacuumed")
+
+    def told() -> list[str]:
+        held = b"".join(path.read_bytes() for path in tmp_path.glob("dashboard.sqlite*"))
+        return [word for word in (NAME, "花子", "Hanako", "her daughter") if word.encode() in held]
+
+    assert told() == [NAME, "花子", "Hanako", "her daughter"]
+    with home.writing() as connection:
+        forget_resident(connection, NAME, TOKYO)
+    home.close()
+    assert told() == []
 
 
 def test_the_time_of_others_stays_when_somebody_is_forgotten(home: Database) -> None:
