@@ -137,7 +137,8 @@ time.sleep(60)
     with started(tmp_path, build(program)) as watched:
         until(lambda: (tmp_path / "pids").exists() and (tmp_path / "pids").read_text().endswith("\n"))
         assert watched.rebuild.stop(20)  # of the 60 seconds that the build would take
-    assert not any(is_running(int(pid)) for pid in (tmp_path / "pids").read_text().split())
+    pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+    until(lambda: not any(is_running(pid) for pid in pids))  # SIGKILL takes a moment
     assert not list(tmp_path.glob("*.attempts.json"))
 
 
