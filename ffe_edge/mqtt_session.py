@@ -6,7 +6,6 @@ the session outlives a connection only so that a quick reconnect keeps the broke
 
 from __future__ import annotations
 
-import selectors
 import socket
 import ssl
 import time
@@ -22,6 +21,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from ffe_edge.mqtt_endpoint import Endpoint, reason_of
 from ffe_edge.mqtt_message import Incoming, Message, incoming
+from ffe_edge.mqtt_network import properties_of, pump
 
 CONNECT_SECONDS = 5.0
 """For TCP, then again for TLS."""
@@ -90,7 +90,9 @@ class Session:
 
     def publish(self, message: Message, answered: Callable[[ReasonCode], None]) -> None:
         """Send a message; ``answered`` is called from ``pump`` with the broker's reason code."""
-        properties = self._properties(PacketTypes.PUBLISH, ContentType=message.content_type, PayloadFormatIndicator=1)
+        properties = properties_of(
+            self.version, PacketTypes.PUBLISH, ContentType=message.content_type, PayloadFormatIndicator=1
+        )
         if properties is not None and message.expiry_seconds is not None:
             properties.MessageExpiryInterval = message.expiry_seconds
         if properties is not None and message.correlation is not None:
@@ -120,22 +122,7 @@ class Session:
 
     def pump(self, seconds: float) -> None:
         """Do what the network asks for; returns after ``seconds``, or sooner when something came or ``waker`` did."""
-        connection = self._client.socket()
-        if connection is None:
-            return
-        buffered = isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
-        with selectors.PollSelector() as selector:
-            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._client.want_write() else 0)
-            selector.register(connection, wanted)
-            selector.register(self._waker, selectors.EVENT_READ)
-            ready = {key.fileobj: events for key, events in selector.select(0 if buffered else seconds)}
-        if self._waker in ready:
-            self._waker.recv(4096)
-        if buffered or ready.get(connection, 0) & selectors.EVENT_READ:
-            self._client.loop_read()
-        if ready.get(connection, 0) & selectors.EVENT_WRITE:
-            self._client.loop_write()
-        self._client.loop_misc()
+        pump(self._client, self._waker, seconds)
 
     def settle(self, deadline: float) -> None:
         """Wait for the answers to what was sent, until the monotonic clock shows ``deadline``."""
@@ -161,8 +148,8 @@ class Session:
             protocol=MQTTProtocolVersion.MQTTv5 if self.version == "MQTT 5" else MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
         )
-        properties = self._properties(
-            PacketTypes.WILLMESSAGE, ContentType=will.content_type, WillDelayInterval=WILL_DELAY_SECONDS
+        properties = properties_of(
+            self.version, PacketTypes.WILLMESSAGE, ContentType=will.content_type, WillDelayInterval=WILL_DELAY_SECONDS
         )
         client.will_set(will.topic, will.payload, 1, will.retain, properties)
         client.username_pw_set(self._endpoint.username, self._endpoint.password)
@@ -183,7 +170,8 @@ class Session:
             self._endpoint.port,
             self._endpoint.keepalive_seconds,
             clean_start=False if self.version == "MQTT 5" else paho.MQTT_CLEAN_START_FIRST_ONLY,
-            properties=self._properties(
+            properties=properties_of(
+                self.version,
                 PacketTypes.CONNECT,
                 SessionExpiryInterval=SESSION_EXPIRY_SECONDS,
                 MaximumPacketSize=MAX_PACKET_BYTES,
@@ -201,14 +189,6 @@ class Session:
         if self._connack.value == UNSUPPORTED_PROTOCOL:
             return "unsupported"
         return "unreachable" if self._connack.value in BUSY else "refused"
-
-    def _properties(self, packet: int, **values: object) -> Properties | None:
-        if self.version != "MQTT 5":
-            return None
-        properties = Properties(packet)  # type: ignore[no-untyped-call]  # paho's
-        for name, value in values.items():
-            setattr(properties, name, value)
-        return properties
 
     def _on_connect(
         self, _client: paho.Client, _data: Any, _flags: paho.ConnectFlags, reason: ReasonCode, given: Properties | None

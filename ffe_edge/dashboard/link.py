@@ -6,7 +6,6 @@ connection by days, so that events wait there while the dashboard is away. Sourc
 
 from __future__ import annotations
 
-import selectors
 import socket
 import ssl
 import time
@@ -21,6 +20,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from ffe_edge.mqtt_endpoint import Endpoint, reason_of
+from ffe_edge.mqtt_network import properties_of, pump
 from ffe_edge.mqtt_session import (
     BUSY,
     CONNACK_SECONDS,
@@ -115,7 +115,8 @@ class Link:
 
     def ask(self, question: Question) -> None:
         """Send a command. Without MQTT 5 it goes out, and no answer comes."""
-        properties = self._properties(
+        properties = properties_of(
+            self.version,
             PacketTypes.PUBLISH,
             ContentType="application/json",
             ResponseTopic=question.response_topic,
@@ -126,22 +127,7 @@ class Link:
 
     def pump(self, seconds: float) -> None:
         """Do what the network asks for; returns after ``seconds``, or sooner when something came or ``waker`` did."""
-        connection = self._client.socket()
-        if connection is None:
-            return
-        buffered = isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
-        with selectors.PollSelector() as selector:
-            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._client.want_write() else 0)
-            selector.register(connection, wanted)
-            selector.register(self._waker, selectors.EVENT_READ)
-            ready = {key.fileobj: events for key, events in selector.select(0 if buffered else seconds)}
-        if self._waker in ready:
-            self._waker.recv(4096)
-        if buffered or ready.get(connection, 0) & selectors.EVENT_READ:
-            self._client.loop_read()
-        if ready.get(connection, 0) & selectors.EVENT_WRITE:
-            self._client.loop_write()
-        self._client.loop_misc()
+        pump(self._client, self._waker, seconds)
 
     def close(self) -> None:
         """Take leave where the connection stands; the broker keeps the session."""
@@ -174,7 +160,8 @@ class Link:
             self._endpoint.port,
             self._endpoint.keepalive_seconds,
             clean_start=False if self.version == "MQTT 5" else paho.MQTT_CLEAN_START_FIRST_ONLY,
-            properties=self._properties(
+            properties=properties_of(
+                self.version,
                 PacketTypes.CONNECT,
                 SessionExpiryInterval=SESSION_EXPIRY_SECONDS,
                 MaximumPacketSize=MAX_PACKET_BYTES,
@@ -192,14 +179,6 @@ class Link:
         if self._connack.value == UNSUPPORTED_PROTOCOL:
             return "unsupported"
         return "unreachable" if self._connack.value in BUSY else "refused"
-
-    def _properties(self, packet: int, **values: object) -> Properties | None:
-        if self.version != "MQTT 5":
-            return None
-        properties = Properties(packet)  # type: ignore[no-untyped-call]  # paho's
-        for name, value in values.items():
-            setattr(properties, name, value)
-        return properties
 
     def _on_connect(
         self, _client: paho.Client, _data: Any, flags: paho.ConnectFlags, reason: ReasonCode, _given: Properties | None
