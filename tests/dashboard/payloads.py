@@ -7,6 +7,8 @@ import uuid
 from datetime import datetime, timezone
 from typing import Any
 
+import pytest
+
 SITE = "ffe/v1/kiso/edge-01"
 CAMERA = f"{SITE}/camera/day-room"
 LABELS = ("joy", "sadness", "fear", "surprise", "anger", "disgust", "excitement", "relaxation", "neutral")
@@ -79,3 +81,26 @@ def envelope(data: dict[str, Any], moment: datetime, sequence: int, event_id: st
         "data": data,
     }
     return json.dumps(message).encode()
+
+
+HOSTILE = [
+    pytest.param(b"", id="empty"),
+    pytest.param(b"not json", id="no-json"),
+    pytest.param(b"\xff\xfe\x00", id="no-utf8"),
+    pytest.param(b"null", id="null"),
+    pytest.param(b"[]", id="list"),
+    pytest.param(b"[" * 60_000, id="deep"),
+    pytest.param(b'{"a":' * 10_000, id="deep-object"),
+    pytest.param(b"9" * 60_000, id="long-number"),
+    pytest.param(b"x" * 1_000_000, id="huge"),
+    pytest.param(b'{"state": 1, "session": null, "reason": {}}', id="wrong-types"),
+    pytest.param(b'{"state": "<b>", "session": "s", "reason": ""}', id="unknown-state"),
+    pytest.param(b'{"state": "online", "session": "\\ud800", "reason": "\\ud800"}', id="lone-surrogate"),
+    pytest.param(event(confidence=float("nan")), id="nan"),
+    pytest.param(event(held_seconds=1e999), id="infinity"),
+    pytest.param(event(track=-1), id="negative-track"),
+    pytest.param(event(track=10**400), id="long-track"),
+    pytest.param(event(probabilities={"joy": "much"}), id="text-for-a-number"),
+    pytest.param(event(emotion="x" * 100_000), id="long-text"),
+]
+"""What nobody who keeps to the contract sends."""

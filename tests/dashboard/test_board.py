@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from dashboard.payloads import CAMERA, SITE, camera, event, probabilities, status
+from dashboard.payloads import CAMERA, HOSTILE, SITE, camera, event, probabilities, status
 
 from ffe_edge.dashboard.arrivals import read_arrival
 from ffe_edge.dashboard.board import MAX_PEOPLE
@@ -183,28 +183,6 @@ def test_a_gap_is_told(view: View) -> None:
     view.receive(EMOTION, json.dumps(message).encode())
     assert view.snapshot()["events"][0]["change"] == "gap"
     assert view.snapshot()["events"][0]["lost"] == 4
-
-
-HOSTILE = [
-    pytest.param(b"", id="empty"),
-    pytest.param(b"not json", id="no-json"),
-    pytest.param(b"\xff\xfe\x00", id="no-utf8"),
-    pytest.param(b"null", id="null"),
-    pytest.param(b"[]", id="list"),
-    pytest.param(b"[" * 60_000, id="deep"),
-    pytest.param(b'{"a":' * 10_000, id="deep-object"),
-    pytest.param(b"9" * 60_000, id="long-number"),
-    pytest.param(b"x" * 1_000_000, id="huge"),
-    pytest.param(b'{"state": 1, "session": null, "reason": {}}', id="wrong-types"),
-    pytest.param(b'{"state": "<b>", "session": "s", "reason": ""}', id="unknown-state"),
-    pytest.param(b'{"state": "online", "session": "\\ud800", "reason": "\\ud800"}', id="lone-surrogate"),
-    pytest.param(event(confidence=float("nan")), id="nan"),
-    pytest.param(event(held_seconds=1e999), id="infinity"),
-    pytest.param(event(track=-1), id="negative-track"),
-    pytest.param(event(track=10**400), id="long-track"),
-    pytest.param(event(probabilities={"joy": "much"}), id="text-for-a-number"),
-    pytest.param(event(emotion="x" * 100_000), id="long-text"),
-]
 
 
 @pytest.mark.parametrize("topic", [EMOTION, STATE, STATUS])

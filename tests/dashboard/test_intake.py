@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from dashboard.intake import EMOTION, STATE, STATUS, Device, Running
-from dashboard.payloads import CAMERA, camera, event, status
+from dashboard.payloads import CAMERA, HOSTILE, camera, event, status
 from e2e.mosquitto import Mosquitto, wait_for
 from sqlalchemy import select
 
@@ -15,26 +15,6 @@ from ffe_edge.dashboard.database import Database
 from ffe_edge.dashboard.tables import events, nodes, quarantine
 
 ID = "0193a000-0000-7000-8000-00000000000{}"
-HOSTILE = [
-    pytest.param(b"", id="empty"),
-    pytest.param(b"not json", id="no-json"),
-    pytest.param(b"\xff\xfe\x00", id="no-utf8"),
-    pytest.param(b"null", id="null"),
-    pytest.param(b"[]", id="list"),
-    pytest.param(b"[" * 60_000, id="deep"),
-    pytest.param(b'{"a":' * 10_000, id="deep-object"),
-    pytest.param(b"9" * 60_000, id="long-number"),
-    pytest.param(b"x" * 1_000_000, id="huge"),
-    pytest.param(b'{"state": 1, "session": null, "reason": {}}', id="wrong-types"),
-    pytest.param(b'{"state": "<b>", "session": "s", "reason": ""}', id="unknown-state"),
-    pytest.param(b'{"state": "online", "session": "\\ud800", "reason": "\\ud800"}', id="lone-surrogate"),
-    pytest.param(event(confidence=float("nan")), id="nan"),
-    pytest.param(event(held_seconds=1e999), id="infinity"),
-    pytest.param(event(track=-1), id="negative-track"),
-    pytest.param(event(track=10**400), id="long-track"),
-    pytest.param(event(probabilities={"joy": "much"}), id="text-for-a-number"),
-    pytest.param(event(emotion="x" * 100_000), id="long-text"),
-]
 
 
 @pytest.fixture
