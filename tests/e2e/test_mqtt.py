@@ -146,7 +146,7 @@ def test_birth_and_a_clean_stop_are_retained(broker: Mosquitto, outbox: Outbox) 
         with Subscriber(broker) as subscriber, running(new_publisher(broker.url, outbox)):
             assert wait_for(lambda: b'"online"' in subscriber.last(STATUS))
         with Subscriber(broker) as late:
-            # The session is the first subscriber's, so the message that it left unread comes as well, not as a retained one.
+            # What the first subscriber left unread waits in the session, and is no retained message.
             assert wait_for(lambda: any(one.retain and one.payload == STOPPED for one in late.messages))
 
 
