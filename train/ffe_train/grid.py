@@ -20,7 +20,7 @@ else:
     import tomli as tomllib
 
 SCRATCH = "scratch"
-Architecture = Literal["resnet18", "resnet50", "face-resnet18", "face-resnet50"]
+Architecture = Literal["resnet18", "resnet50", "face-resnet18", "face-resnet50", "lean-resnet14"]
 
 
 class Imported(Section):

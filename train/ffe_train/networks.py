@@ -1,4 +1,4 @@
-"""The networks by name: plain and face ResNets in three sizes, and what is put on them to tell expressions.
+"""The networks by name: plain, face and lean ResNets in three sizes, and what is put on them to tell expressions.
 
 All take RGB (B, 3, 112, 112) in [-1, 1], as ``to_input`` makes it of crops; ``channels_last`` and autocast are left to
 the caller.
@@ -17,9 +17,10 @@ from ffe_edge.align import CROP_PX
 from ffe_edge.errors import ConfigError
 from ffe_edge.types import ImageArray
 from ffe_train.face_resnet import Embedding, FaceResNet, Flavour
+from ffe_train.lean_resnet import LeanResNet
 from ffe_train.plain_resnet import PlainResNet
 
-Architecture = Literal["resnet18", "resnet50", "face-resnet18", "face-resnet50"]
+Architecture = Literal["resnet18", "resnet50", "face-resnet18", "face-resnet50", "lean-resnet14"]
 Preset = Literal["tiny", "small", "paper"]
 Tap = Literal["embedding", "pooled"]
 
@@ -31,12 +32,13 @@ WIDTHS: dict[Preset, tuple[int, int, int, int]] = {
 """Channels of layer1 ... layer4; the stem is as wide as layer1. None below 16: with fewer, oneDNN hangs in the gradient
 of a strided 1x1 convolution. Source: uxlfoundation/oneDNN, issue 6035."""
 SIDE_PX: dict[Preset, int] = {"tiny": 56, "small": 112, "paper": 112}
-"""Side of the picture that the first convolution sees: the crop's, or the half."""
+"""Side of the picture that the first convolution sees: the crop's, or the half. A lean net always sees the half."""
 DEPTHS: dict[Architecture, tuple[int, int, int, int]] = {
     "resnet18": (2, 2, 2, 2),
     "resnet50": (3, 4, 6, 3),
     "face-resnet18": (2, 2, 2, 2),
     "face-resnet50": (3, 4, 14, 3),
+    "lean-resnet14": (1, 2, 2, 1),
 }
 """Blocks of layer1 ... layer4."""
 
@@ -50,7 +52,7 @@ class NetworkSpec:
     flavour: Flavour = "adaface"
     """Of a Face-ResNet; a plain ResNet has none."""
     embedding: bool = True
-    """Whether a plain ResNet gets the BN-FC-BN embedding; a Face-ResNet always has it."""
+    """Whether a plain or a lean ResNet gets the BN-FC-BN embedding; a Face-ResNet always has it."""
 
     def __post_init__(self) -> None:
         if (
@@ -64,6 +66,16 @@ class NetworkSpec:
     def is_face(self) -> bool:
         """Whether it is a Face-ResNet."""
         return self.architecture.startswith("face-")
+
+    @property
+    def is_lean(self) -> bool:
+        """Whether it is a net for the CPU of a device."""
+        return self.architecture.startswith("lean-")
+
+    @property
+    def side_px(self) -> int:
+        """Side of the picture that the first convolution sees."""
+        return CROP_PX // 2 if self.is_lean else SIDE_PX[self.preset]
 
     @property
     def has_embedding(self) -> bool:
@@ -94,14 +106,15 @@ class Backbone(nn.Module):
         super().__init__()
         self.spec = spec
         widths, depths = WIDTHS[spec.preset], DEPTHS[spec.architecture]
-        self._shrink = CROP_PX // SIDE_PX[spec.preset]
-        self.body: FaceResNet | PlainResNet
+        self._shrink = CROP_PX // spec.side_px
+        side = -(-spec.side_px // 16) if spec.is_face else 1
+        self.body: FaceResNet | LeanResNet | PlainResNet
         if spec.is_face:
             self.body = FaceResNet(widths, depths, spec.flavour)
-            side = -(-SIDE_PX[spec.preset] // 16)
+        elif spec.is_lean:
+            self.body = LeanResNet(widths, depths)
         else:
             self.body = PlainResNet(widths, depths, bottleneck=spec.architecture == "resnet50")
-            side = 1
         self.pooled_dim = self.body.channels
         self.dim = widths[-1] if spec.has_embedding else self.pooled_dim
         flavour = spec.flavour if spec.is_face else "adaface"

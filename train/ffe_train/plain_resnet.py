@@ -30,7 +30,7 @@ class PlainResNet(nn.Module):
         for number, (width, depth) in enumerate(zip(widths, depths, strict=True), start=1):
             self.add_module(f"layer{number}", _layer(block, inputs, width, depth, stride=1 if number == 1 else 2))
             inputs = width * block.expansion
-        self.apply(_initialise)
+        self.apply(as_he)
 
     def forward(self, images: Tensor) -> Tensor:
         """The last maps (B, C, h, w), none below 0."""
@@ -41,11 +41,20 @@ class PlainResNet(nn.Module):
         return maps
 
 
+def basic_layer(inputs: int, width: int, depth: int) -> nn.Sequential:
+    """``depth`` basic blocks, of which the first halves the maps: (B, inputs, H, W) -> (B, width, H / 2, W / 2).
+
+    Raises:
+        ModelError: without torchvision.
+    """
+    return _layer(_block(False), inputs, width, depth, stride=2)
+
+
 def _block(bottleneck: bool) -> Any:
     try:
         from torchvision.models.resnet import BasicBlock, Bottleneck  # noqa: PLC0415 - Face-ResNets do without it
     except ImportError as error:
-        raise ModelError("resnet18 and resnet50 need torchvision: pip install 'ffe-edge[train]'") from error
+        raise ModelError("plain and lean ResNets need torchvision: pip install 'ffe-edge[train]'") from error
     return Bottleneck if bottleneck else BasicBlock
 
 
@@ -57,7 +66,7 @@ def _layer(block: Any, inputs: int, width: int, depth: int, *, stride: int) -> n
     return nn.Sequential(block(inputs, width, stride, shortcut), *(block(outputs, width) for _ in range(depth - 1)))
 
 
-def _initialise(module: nn.Module) -> None:
-    """Source: He et al., Delving deep into rectifiers, ICCV 2015; norms begin at 1 and 0 by themselves."""
+def as_he(module: nn.Module) -> None:
+    """Give a convolution its first weights. Source: He et al., Delving deep into rectifiers, ICCV 2015; norms begin at 1 and 0 by themselves."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

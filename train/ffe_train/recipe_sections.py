@@ -34,7 +34,7 @@ class Section(BaseModel):
 class Network(Section):
     """What is trained, and from which weights."""
 
-    architecture: Literal["resnet18", "resnet50", "face-resnet18", "face-resnet50"]
+    architecture: Literal["resnet18", "resnet50", "face-resnet18", "face-resnet50", "lean-resnet14"]
     preset: Literal["tiny", "small", "paper"] = "paper"
     flavour: Literal["adaface", "insightface"] = "adaface"
     """Of a Face-ResNet: the two public code bases differ in shortcut and last norm."""

@@ -86,6 +86,8 @@ def _architecture(tensors: Mapping[str, Tensor], layout: Layout) -> Architecture
     bottleneck = "layer1.0.conv3.weight" in tensors
     for architecture, known in DEPTHS.items():
         face = architecture.startswith("face-")
+        if architecture.startswith("lean-"):
+            continue
         if depths == known and face == (layout == "iresnet") and bottleneck == (architecture == "resnet50"):
             return architecture
     return None
