@@ -67,6 +67,9 @@ def _layer(block: Any, inputs: int, width: int, depth: int, *, stride: int) -> n
 
 
 def as_he(module: nn.Module) -> None:
-    """Give a convolution its first weights. Source: He et al., Delving deep into rectifiers, ICCV 2015; norms begin at 1 and 0 by themselves."""
+    """Give a convolution its first weights; norms begin at 1 and 0 by themselves.
+
+    Source: He et al., Delving deep into rectifiers, ICCV 2015.
+    """
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

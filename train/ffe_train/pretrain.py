@@ -17,6 +17,7 @@ from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from ffe_edge.errors import ConfigError
 from ffe_train.batches import Epochs
+from ffe_train.calibration import fit_temperature
 from ffe_train.checkpoint import (
     load_backbone,
     save_backbone,
@@ -26,6 +27,7 @@ from ffe_train.checkpoint import (
 from ffe_train.devices import Options, launched, silent
 from ffe_train.files import commit, read_json, write_atomically, write_json
 from ffe_train.heads import new_head
+from ffe_train.logits import logits_of
 from ffe_train.networks import ExpressionNetwork, NetworkSpec, new_backbone
 from ffe_train.people import PEOPLE, People, people_of, write_people
 from ffe_train.prepared import PreparedSet
@@ -185,6 +187,15 @@ def _add_people(folder: Path, people: People) -> None:
         write_people(people, folder)
 
 
+def _calibration(training: Training) -> dict[str, float]:
+    """The temperature of least loss on the faces of ``val``; nothing where there are none."""
+    lesson = training.lesson
+    if lesson.val is None or lesson.val_class is None:
+        return {}
+    logits = logits_of(training.result_network, lesson.val, training.fabric.device)
+    return {"temperature": fit_temperature(logits, lesson.val_class)}
+
+
 def _finish(training: Training, folder: Path, made_of: Mapping[str, Any], origin: Origin, people: People) -> None:
     """People and weights first, then the record that makes the stage a finished one, then the position goes."""
     recipe, lesson, result = training.recipe, training.lesson, training.result
@@ -198,6 +209,7 @@ def _finish(training: Training, folder: Path, made_of: Mapping[str, Any], origin
     write_people(people, folder)
     if isinstance(result, ExpressionNetwork):
         spec = result.backbone.spec
+        about |= _calibration(training)
         save_expression_network(training.result_state, folder, spec, lesson.classes, about)
     else:
         save_backbone(training.result_state, folder, result.spec, about)

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
@@ -22,10 +21,10 @@ from ffe_edge.errors import DataError
 from ffe_edge.types import ImageArray
 from ffe_train.batches import NETWORK, Epochs, generator
 from ffe_train.heads import Head
+from ffe_train.logits import logits_of
 from ffe_train.losses import smoothed, soft_cross_entropy
 from ffe_train.networks import Backbone, ExpressionNetwork, to_input
 from ffe_train.optimise import MovingAverage, learning_rate, new_optimizer, set_learning_rate
-from ffe_train.prepared import IntArray, PreparedSet
 from ffe_train.pretrain_data import Lesson
 from ffe_train.recipes import Pretrain
 from ffe_train.resume import save_position
@@ -119,6 +118,15 @@ class Training:
     def result_state(self) -> dict[str, Tensor]:
         """Tensors of the network that is the result: averaged where the recipe says so."""
         return self.average.averaged if self.average else self.result.state_dict()
+
+    @property
+    def result_network(self) -> Backbone | ExpressionNetwork:
+        """The result: a copy with averaged weights where the recipe says so."""
+        if self.average is None:
+            return self.result
+        network = copy.deepcopy(self.result)
+        network.load_state_dict(self.average.averaged)
+        return network
 
     def go_on_from(self, state: Mapping[str, Any]) -> None:
         """Take up the position that ``save`` wrote."""
@@ -222,27 +230,13 @@ class Training:
 
     def _measure(self) -> float | None:
         """The stage's own metric, on one rank; figures go to the record."""
-        network = self.result
-        if self.average:
-            network = copy.deepcopy(self.result)
-            network.load_state_dict(self.average.averaged)
+        network = self.result_network
         if self.lesson.pairs is not None:
             found = verify_set(network, self.lesson.pairs, device=self.fabric.device)
             self.at.figures = {"verification_accuracy": found.accuracy.value, "verification": found.as_dict()}
             return found.accuracy.value
         if self.lesson.val is not None:
-            right = predicted(network, self.lesson.val, self.fabric.device) == self.lesson.val_class
+            right = logits_of(network, self.lesson.val, self.fabric.device).argmax(axis=1) == self.lesson.val_class
             self.at.figures = {"val_accuracy": float(right.mean()), "val_images": len(right)}
             return float(right.mean())
         return None
-
-
-@torch.inference_mode()
-def predicted(network: nn.Module, faces: PreparedSet, device: torch.device, batch: int = 256) -> IntArray:
-    """(N,) likeliest class of every face; the network is left in eval mode."""
-    network.eval()
-    rows = []
-    for start in range(0, len(faces), batch):
-        index = np.arange(start, min(start + batch, len(faces)))
-        rows.append(network(to_input(faces.crops(index), device)).argmax(dim=1).cpu().numpy())
-    return np.concatenate(rows)

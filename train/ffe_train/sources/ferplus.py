@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -34,6 +34,8 @@ VOTES: Final = {
 }
 """Our labels by FER+'s names."""
 OTHERS: Final = ("contempt", "unknown", "NF")
+PAPER: Final = {**VOTES, "contempt": "contempt"}
+"""The eight classes that published figures are about."""
 CONFIDENCE: Final = 0.5
 """For the detector: 48 px are hard for it, and a doubtful face is still the only one in the picture."""
 SIDE_PX, LARGE_PX, MARGIN_PX = 48, 192, 48
@@ -41,21 +43,27 @@ WHOLE: Final = (float(MARGIN_PX), float(MARGIN_PX), float(MARGIN_PX + LARGE_PX),
 VAL_EVERY: Final = 20
 
 
-def items(path: Path, *, source: str = "ferplus") -> Iterator[Item]:
+def items(path: Path, *, source: str = "ferplus", paper: bool = False) -> Iterator[Item]:
     """FER+'s faces, enlarged and with a margin so that a detector can find them; else the picture is the crop.
 
     Kept are pictures whose majority is one of our labels. FER names no people, so every picture is its own subject;
-    every 20th of ``Training`` is ``val``, ``PublicTest`` and ``PrivateTest`` are ``test``.
+    every 20th of ``Training`` is ``val``, ``PublicTest`` and ``PrivateTest`` are ``test``. For published figures
+    (``paper``) only ``PublicTest`` and ``PrivateTest`` are taken, contempt is a label, and kept is what more than half
+    of the votes agree on, those that one person alone gave left out. Source: ``ferplus.py`` of the authors' code.
 
     Args:
         path: a zip with ``votes.csv`` and the pictures it names, or a folder with FER2013's ``fer2013.csv`` and
             FER+'s ``fer2013new.csv``.
         source: name of the set.
+        paper: the test part as published figures count it.
 
     Raises:
         DataError: a file is absent or damaged.
     """
     rows = _archived(path) if path.is_file() else _official(path)
+    if paper:
+        yield from _of_paper(rows, source)
+        return
     kept = ((votes, usage, name, read) for votes, usage, name, read in rows if _majority_is_ours(votes))
     for number, (votes, usage, name, read) in enumerate(kept):
         held_out: Split = "val" if number % VAL_EVERY == VAL_EVERY - 1 else "train"
@@ -67,7 +75,21 @@ def items(path: Path, *, source: str = "ferplus") -> Iterator[Item]:
         yield Item(row, partial(_enlarged, read), WHOLE)
 
 
+def paper_label(votes: Mapping[str, float]) -> str:
+    """Our label of what more than half agree on, ``contempt`` as well; empty where there is no such majority."""
+    agreed = {name: count for name, count in votes.items() if count > 1}
+    best = max(agreed, key=lambda name: agreed[name], default="")
+    return PAPER.get(best, "") if agreed and agreed[best] > sum(agreed.values()) / 2 else ""
+
+
 Line = tuple[Mapping[str, float], str, str, Callable[[], ImageArray]]
+
+
+def _of_paper(rows: Iterable[Line], source: str) -> Iterator[Item]:
+    for votes, usage, name, read in rows:
+        if usage != "Training" and (label := paper_label(votes)):
+            row = Row(name, Path(name).stem, label, split="test", source=source)
+            yield Item(row, partial(_enlarged, read), WHOLE)
 
 
 def _archived(path: Path) -> Iterator[Line]:
