@@ -225,14 +225,15 @@ def _detector(path: Path | None, kind: str) -> FaceDetector | None:
 
 def _bar(things: Iterable[Any], words: str, total: int, console: Console) -> Iterator[Any]:
     """The things one by one; a bar on a terminal, a line at every tenth elsewhere."""
-    with _shown(words, total, console) as advance:
+    with bar_shown(words, total, console) as advance:
         for thing in things:
             yield thing
             advance()
 
 
 @contextmanager
-def _shown(words: str, total: int, console: Console) -> Iterator[Callable[[], None]]:
+def bar_shown(words: str, total: int, console: Console) -> Iterator[Callable[[], None]]:
+    """A bar that each call of what is given moves on by one; a line at every tenth where there is no terminal."""
     if console.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console) as progress:
