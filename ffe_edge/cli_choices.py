@@ -14,7 +14,7 @@ class Device(str, Enum):
 
 
 class Architecture(str, Enum):
-    """What ``ffe_train.networks`` can build."""
+    """Networks that public weights exist of."""
 
     RESNET18 = "resnet18"
     RESNET50 = "resnet50"

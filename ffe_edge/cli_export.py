@@ -46,7 +46,7 @@ engine_app = typer.Typer(no_args_is_help=True, help="Engines of TensorRT that we
 def export(
     model: Annotated[
         Path,
-        typer.Argument(help="A stage's folder, the folder of `train shipped`, an exported ONNX in FP32, or a bundle."),
+        typer.Argument(help="A stage's folder, an exported ONNX in FP32, or a bundle."),
     ],
     out: Annotated[Optional[Path], typer.Option("--out", "-o", help="Folder of the bundle to write.")] = None,
     precision: Annotated[
@@ -76,7 +76,6 @@ def export(
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="Measure what every layer costs, even where none falls back.")
     ] = False,
-    card: Annotated[Optional[Path], typer.Option(help="Write the model card of `train shipped` here.")] = None,
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Only build the engine of the bundle MODEL, here.")
     ] = False,
@@ -125,7 +124,6 @@ def export(
         most_checked=checked,
         engines=tuple(_settings(wanted, max_batch, workspace_mib, dla_core, capability)),
         name=name,
-        card=card,
         gates=Gates(AccuracyGate(max_points, strict=strict), LatencyGate(allow_slower=allow_slower)),
         quantization=Quantization(sensitivity=sensitivity),
         threads=threads,

@@ -18,7 +18,6 @@ from ffe_edge.engine.bundle import ENGINES
 from ffe_edge.errors import ConfigError, ModelError
 from ffe_edge.spec import PRECISIONS
 from ffe_export.bundle_writer import Serving, put_in_place, staged
-from ffe_export.card import model_card
 from ffe_export.contenders import (
     MODEL,
     OPENVINO_INT8,
@@ -73,8 +72,6 @@ class Wish:
     engines: tuple[EngineSettings, ...] = ()
     """What is built here."""
     name: str | None = None
-    card: Path | None = None
-    """Where the model card of a run of the shipped network goes."""
     gates: Gates = field(default_factory=Gates)
     quantization: Quantization = field(default_factory=Quantization)
     plan: Plan = PLAN
@@ -108,7 +105,7 @@ def export_model(path: Path, out: Path, wish: Wish, progress: Progress | None = 
     """Export a model, prove it, and put the bundle in place; a failure leaves an older bundle as it was.
 
     Args:
-        path: a stage's folder, a run's, an FP32 ONNX of ours, or a bundle.
+        path: a stage's folder, an FP32 ONNX of ours, or a bundle.
         out: the bundle's folder.
         wish: what is asked for.
         progress: told what is done and how far it is, 0 to 1.
@@ -119,8 +116,6 @@ def export_model(path: Path, out: Path, wish: Wish, progress: Progress | None = 
     """
     tell, cores = progress or _nobody, len(os.sched_getaffinity(0))
     source = open_source(path, wish.name)
-    if wish.card and source.evaluation is None:
-        raise ConfigError(f"{path}: has no evaluation.json of `ffe-edge train shipped` to write a card from")
     calibration = draw_crops(wish.calibration, wish.quantization.most_crops) if wish.calibration else None
     labelled = _labelled(wish, source)
     if (calibration or labelled or wish.identities) and source.spec.size_px != CROP_PX:
@@ -147,17 +142,7 @@ def export_model(path: Path, out: Path, wish: Wish, progress: Progress | None = 
         notes = [*([] if exact is None else [_told(exact)]), *_in_both(calibration, labelled)]
         _report(verification, folder, source, found, None if calibration is None else calibration.record, notes)
         put_in_place(folder, serving, _made(source))
-    if wish.card and source.evaluation:
-        size = (out / MODEL).stat().st_size
-        _write_card(wish.card, model_card(source.spec, dict(source.evaluation), size_bytes=size))
     return Exported(out, serving, verification, is_as_wished)
-
-
-def _write_card(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: the card cannot be written ({error.strerror}); the bundle is in place") from error
 
 
 def _labelled(wish: Wish, source: Source) -> Labelled | None:

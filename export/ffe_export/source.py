@@ -1,18 +1,16 @@
-"""What is exported: a trained stage, a run of the shipped network, an ONNX file or a bundle of ours."""
+"""What is exported: a trained stage, an ONNX file or a bundle of ours."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ffe_edge.emotions import LABELS
 from ffe_edge.engine.bundle import is_bundle, read_bundle
-from ffe_edge.errors import DataError, ModelError
+from ffe_edge.errors import ModelError
 from ffe_edge.spec import ModelSpec
 from ffe_export.graph import bare_graph, read_graph
 from ffe_export.tidy import tidied
@@ -22,9 +20,6 @@ if TYPE_CHECKING:
     from ffe_train.deployed import Deployed
 
 WEIGHTS: Final = "weights.safetensors"
-EVALUATION: Final = "evaluation.json"
-PUBLISHED: Final = ("images", "subjects", "accuracy", "macro_f1", "macro_over", "ece")
-"""Figures of a run that go into the spec."""
 
 
 @dataclass(frozen=True)
@@ -37,27 +32,23 @@ class Source:
     """Of the bare network."""
     original: Deployed | None
     """The torch network, where it comes from a checkpoint."""
-    evaluation: Mapping[str, Any] | None = None
-    """Of a run of the shipped network, for its card."""
 
 
 def open_source(path: Path, name: str | None = None) -> Source:
     """Read a model and trace it where it is a checkpoint.
 
     Args:
-        path: folder of a stage or of a run, a crops graph or bare network in FP32, or a bundle.
+        path: folder of a stage, a crops graph or bare network in FP32, or a bundle.
         name: for the spec; None takes what the model is called already.
 
     Raises:
         ModelError: it is none of these, damaged, not FP32, or its network cannot be traced.
-        DataError: a run is not finished.
     """
-    for what, read in ((WEIGHTS, _of_stage), (EVALUATION, _of_run)):
-        if (path / what).is_file():
-            _need_torch()
-            return read(path, name)
+    if (path / WEIGHTS).is_file():
+        _need_torch()
+        return _of_stage(path, name)
     if path.is_dir() and not (path / "bundle.json").is_file():
-        raise ModelError(f"{path}: holds neither {WEIGHTS} of a stage, nor {EVALUATION} of a run, nor a bundle.json")
+        raise ModelError(f"{path}: holds neither {WEIGHTS} of a stage nor a bundle.json")
     if path.suffix in {".ckpt", ".pth", ".pt", ".pkl", ".safetensors"}:
         raise ModelError(f"{path}: give the folder of its stage; `ffe-edge train import` makes one of public weights")
     if is_bundle(path):
@@ -108,42 +99,6 @@ def _of_stage(folder: Path, name: str | None) -> Source:
             f"{folder / WEIGHTS}: what stands beside the weights is damaged ({error}); train again"
         ) from error
     return Source(tidied(to_onnx(network, spec)), spec, network)
-
-
-def _of_run(folder: Path, name: str | None) -> Source:
-    from ffe_train.deployed import Deployed
-    from ffe_train.stages import Stage, load_network
-
-    evaluation = _read_json(folder / EVALUATION)
-    weights = folder / "stages" / f"{evaluation.get('stage')}.safetensors"
-    try:
-        spec = ModelSpec(
-            name=name or "ffe-small",
-            labels=LABELS,
-            temperature=evaluation["temperature"],
-            metrics={test: {key: result[key] for key in PUBLISHED} for test, result in evaluation["test"].items()},
-            data=tuple(evaluation["data"]),
-            recipe=json.dumps(evaluation["recipe"]),
-            commit=evaluation["commit"],
-            graph="images",
-        )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{folder / EVALUATION}: is no record of a run; run `ffe-edge train shipped` first") from error
-    if not weights.is_file():
-        raise DataError(f"{weights}: is not there; run `ffe-edge train shipped` first")
-    network = Deployed(load_network(Stage(weights, _read_json(weights.with_suffix(".json"))))).eval()
-    spec = replace(spec, parent_sha256=hashlib.sha256(weights.read_bytes()).hexdigest())
-    return Source(tidied(to_onnx(network, spec)), spec, network, evaluation)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); run `ffe-edge train shipped` first") from error
-    if not isinstance(values, dict):
-        raise DataError(f"{path}: is no record of a run; run `ffe-edge train shipped` first")
-    return values
 
 
 def _plain(name: str) -> str:

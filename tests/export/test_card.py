@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
-from shipped_run import EVALUATION, finished_run
-from small_models import crops_graph
 
 from ffe_edge.emotions import LABELS
-from ffe_edge.engine.model import load_model
-from ffe_edge.errors import ConfigError, DataError
 from ffe_edge.spec import ModelSpec
 from ffe_export.card import model_card
-from ffe_export.export import Exported, Wish, export_model
-from ffe_export.latency import Plan
+
+
+def result(images: int, subjects: int, accuracy: float) -> dict[str, Any]:
+    row = {"images": 20, "precision": 0.518, "recall": 0.454, "recall_95": [0.36, 0.55], "f1": 0.484}
+    return {
+        "images": images,
+        "subjects": subjects,
+        "accuracy": {"value": accuracy, "low": 0.333, "high": 0.401},
+        "macro_f1": {"value": 0.355, "low": 0.321, "high": 0.388},
+        "macro_over": ["joy", "neutral"],
+        "ece": 0.0412,
+        "classes": {"joy": row, "neutral": row},
+        "confusion": [[1]],
+    }
+
+
+EVALUATION: dict[str, Any] = {
+    "stage": "mixed",
+    "temperature": 1.2345,
+    "commit": "abc123+",
+    "recipe": {"name": "mixed", "widths": [16, 32], "epochs": 5},
+    "images": {"ferplus": 25678, "lfw": 3000},
+    "data": ["FER+ (research)", "rendered people (this project, Apache-2.0)"],
+    "test": {
+        "ferplus": result(3400, 3400, 0.77),
+        "lfw 60+": result(350, 120, 0.366),
+        "london": result(204, 102, 0.9),
+    },
+}
 
 SPEC = ModelSpec("small", LABELS, temperature=1.2345, data=tuple(EVALUATION["data"]), recipe="{}", commit="abc123+")
 
@@ -78,42 +100,3 @@ def test_the_card_warns(card: str, warning: str) -> None:
 )
 def test_the_card_says_what_the_model_is_and_where_it_comes_from(card: str, fact: str) -> None:
     assert fact in card
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Exported, Path]:
-    folder = tmp_path_factory.mktemp("run")
-    card = folder / "model.md"
-    plan = Plan(batches=(1,), seconds=0, least_rounds=1, warm_up=0)
-    return export_model(finished_run(folder / "run"), folder / "out", Wish(name="small", card=card, plan=plan)), card
-
-
-def test_a_finished_run_becomes_a_model_and_its_card(exported: tuple[Exported, Path]) -> None:
-    bundle, card = exported
-    model = load_model(bundle.folder, backend="onnxruntime")
-    assert (model.spec.name, model.spec.temperature, model.spec.data) == ("small", 1.2345, SPEC.data)
-    assert model.spec.metrics["lfw 60+"]["accuracy"] == {"value": 0.366, "low": 0.333, "high": 0.401}
-    assert model.run(np.zeros((1, 112, 112, 3), np.uint8)).shape == (1, 9)
-    assert f"{model.path.stat().st_size / 1e6:.1f} MB" in card.read_text(encoding="utf-8")
-
-
-def test_a_card_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    wish = Wish(card=tmp_path / "none" / "model.md", plan=Plan(batches=(1,), seconds=0, least_rounds=1, warm_up=0))
-    with pytest.raises(ConfigError, match=r"model\.md: the card cannot be written"):
-        export_model(finished_run(tmp_path / "run"), tmp_path / "out", wish)
-    assert (tmp_path / "out" / "bundle.json").is_file()
-
-
-def test_a_card_is_only_of_a_run(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"has no evaluation\.json"):
-        export_model(crops_graph(tmp_path / "model.onnx"), tmp_path / "out", Wish(card=tmp_path / "model.md"))
-    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
-
-
-@pytest.mark.parametrize("lacking", ["stages/mixed.json", "stages/mixed.safetensors"])
-def test_an_unfinished_run_is_told_and_nothing_written(tmp_path: Path, lacking: str) -> None:
-    run = finished_run(tmp_path / "run")
-    (run / lacking).unlink()
-    with pytest.raises(DataError, match=Path(lacking).name.replace(".", r"\.")):
-        export_model(run, tmp_path / "out", Wish(card=tmp_path / "model.md"))
-    assert [path.name for path in tmp_path.iterdir()] == ["run"]

@@ -14,22 +14,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from shipped_run import EVALUATION, finished_run
 from small_bundle import make_bundle
 from small_models import SPEC, bare, crops_graph, network
 from toy_faces import LABELS, expressions, identities, pictures, recipe_of
 
-from ffe_edge.errors import DataError, FfeError, ModelError
+from ffe_edge.errors import FfeError, ModelError
 from ffe_edge.types import ImageArray
 from ffe_export.runs import NetworkRunner
 from ffe_export.source import Source, open_source
-from ffe_train import model
-from ffe_train.checkpoint import load_expression_network
+from ffe_train.checkpoint import load_expression_network, read_stored
 from ffe_train.devices import Options
+from ffe_train.files import read_json
 from ffe_train.networks import to_input
 from ffe_train.pretrain import pretrain
 from ffe_train.recipes import Transfer
-from ffe_train.stages import Stage, load_network
 from ffe_train.tasks import Task
 from ffe_train.transfer import transfer
 
@@ -42,7 +40,7 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A pretraining on expressions, one on identities, and a transfer that ships, all tiny."""
     folder = tmp_path_factory.mktemp("stages")
     sets = {"faces": expressions(folder / "faces", count=24), "toy": identities(folder / "toy", 4, 2, strangers=2)}
-    once = {"schedule": {"epochs": 1, "batch": 8}, "network": {"architecture": "resnet18"}}
+    once = {"schedule": {"epochs": 1, "batch": 8}, "network": {"architecture": "lean-resnet14"}}
     found = {}
     for learn in ("expression", "identity"):
         recipe = recipe_of(learn, name=learn, **once)
@@ -67,8 +65,8 @@ def said(source: Source, crops: ImageArray = CROPS) -> Any:
 @pytest.mark.parametrize("stage", ["expression", "transfer"])
 def test_a_trained_stage_says_what_its_network_says(stages: dict[str, Path], stage: str) -> None:
     source = open_source(stages[stage])
-    record = json.loads((stages[stage] / "stage.json").read_text(encoding="utf-8"))
-    temperature = record["shipped"]["temperature"] if stage == "transfer" else 1.0
+    record = read_json(stages[stage] / "stage.json")
+    temperature = (record["shipped"] if stage == "transfer" else record)["temperature"]
     with torch.inference_mode():
         logits = load_expression_network(stages[stage])(to_input(CROPS))
     np.testing.assert_allclose(said(source).probs, torch.softmax(logits / temperature, 1), atol=1e-5)
@@ -83,6 +81,17 @@ def test_a_stage_tells_its_labels_its_data_and_its_weights(stages: dict[str, Pat
     assert "faces" in spec.data
     assert json.loads(spec.recipe)["name"] == "elderly"
     assert open_source(stages["transfer"], "grandmother").spec.name == "grandmother"
+
+
+def test_a_pretraining_tells_its_recipe_its_commit_and_how_sure_it_may_be(stages: dict[str, Path]) -> None:
+    source, record = open_source(stages["expression"]), read_json(stages["expression"] / "stage.json")
+    assert (source.spec.name, source.spec.commit, source.spec.metrics) == (
+        "expression",
+        record["commit"],
+        record["metrics"],
+    )
+    assert json.loads(source.spec.recipe)["network"]["architecture"] == "lean-resnet14"
+    assert source.spec.temperature == read_stored(stages["expression"]).about["temperature"] != 1.0
 
 
 def test_a_stage_that_tells_no_expressions_is_refused(stages: dict[str, Path]) -> None:
@@ -104,36 +113,6 @@ def test_a_stage_whose_metadata_is_damaged_is_refused(
         open_source(tmp_path)
 
 
-def test_a_run_of_the_shipped_network_says_what_its_network_says(tmp_path: Path) -> None:
-    run = finished_run(tmp_path)
-    source = open_source(run)
-    old = model.Deployed(
-        load_network(Stage(run / "stages" / "mixed.safetensors", {"recipe": EVALUATION["recipe"]})), 1.2345
-    )
-    with torch.inference_mode():
-        np.testing.assert_allclose(said(source).probs, old.eval()(torch.from_numpy(CROPS)), atol=1e-5)
-    assert (source.spec.name, source.spec.commit, source.evaluation) == ("ffe-small", "abc123+", EVALUATION)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        pytest.param("{", id="cut-off"),
-        pytest.param("[]", id="list"),
-        pytest.param("{}", id="empty"),
-        pytest.param('{"stage": "mixed"}', id="only-a-stage"),
-        pytest.param(json.dumps({**EVALUATION, "test": [1]}), id="no-results"),
-        pytest.param(json.dumps({**EVALUATION, "temperature": 0}), id="no-temperature"),
-        pytest.param(json.dumps({**EVALUATION, "stage": "other"}), id="another-stage"),
-    ],
-)
-def test_a_record_that_is_none_is_told(tmp_path: Path, text: str) -> None:
-    run = finished_run(tmp_path)
-    (run / "evaluation.json").write_text(text, encoding="utf-8")
-    with pytest.raises(DataError, match=r"(evaluation\.json|other\.safetensors): "):
-        open_source(run)
-
-
 @pytest.mark.parametrize(
     "make",
     [
@@ -150,7 +129,7 @@ def test_an_exported_model_says_the_same_again(tmp_path: Path, make: Callable[[P
     if "bundle" in str(path):
         file = (path if path.is_dir() else path.parent) / "model.onnx"
     assert source.spec == replace(SPEC, name="again", parent_sha256=hashlib.sha256(file.read_bytes()).hexdigest())
-    assert (source.original, source.evaluation) == (None, None)
+    assert source.original is None
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])

@@ -20,14 +20,18 @@ from ffe_export.graph import OPSET
 from ffe_export.runs import NetworkRunner
 from ffe_export.to_onnx import MAX_DIFFERENCE, Difference, TorchRunner, check_same, difference, to_onnx
 from ffe_train.deployed import Deployed
-from ffe_train.model import SmallResNet
+from ffe_train.networks import ExpressionNetwork, NetworkSpec, new_backbone
 
 SPEC = ModelSpec("小さい", LABELS, temperature=1.7, graph="images")
 
 
-def deployed() -> Deployed:
+def trained() -> ExpressionNetwork:
     torch.manual_seed(3)
-    return Deployed(SmallResNet(len(LABELS), (16, 32)))
+    return ExpressionNetwork(new_backbone(NetworkSpec("lean-resnet14", "tiny")), len(LABELS))
+
+
+def deployed() -> Deployed:
+    return Deployed(trained())
 
 
 def crops_of(count: int) -> ImageArray:
@@ -110,7 +114,7 @@ class Moody(Deployed):
 
 
 def test_a_network_that_never_says_the_same_twice_differs_from_its_file() -> None:
-    moody, crops = Moody(SmallResNet(9, (16, 32))), crops_of(2)
+    moody, crops = Moody(trained()), crops_of(2)
     found = difference(TorchRunner(moody, 1.0).read(crops), NetworkRunner(to_onnx(moody, SPEC), SPEC).read(crops))
     with pytest.raises(ModelError, match="differ by"):
         check_same(found, "model.onnx")

@@ -24,7 +24,7 @@ from ffe_export.tidy import tidied
 from ffe_export.to_onnx import to_onnx
 from ffe_export.write_models import write_full, write_golden_file, write_half, write_int8
 from ffe_train.deployed import Deployed
-from ffe_train.model import SmallResNet
+from ffe_train.networks import ExpressionNetwork, NetworkSpec, new_backbone
 
 GREY = ModelSpec("grey", LABELS, temperature=1.7, graph="images")
 PLAIN = Source(network(), SPEC, None)
@@ -32,7 +32,7 @@ PLAIN = Source(network(), SPEC, None)
 
 def trained(seed: int) -> Deployed:
     torch.manual_seed(seed)
-    return Deployed(SmallResNet(len(LABELS), (16, 32))).eval()
+    return Deployed(ExpressionNetwork(new_backbone(NetworkSpec("lean-resnet14", "tiny")), len(LABELS))).eval()
 
 
 @pytest.fixture(scope="module")
