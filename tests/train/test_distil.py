@@ -10,7 +10,7 @@ import pytest
 
 from ffe_edge.errors import ConfigError
 from ffe_edge.types import FloatArray
-from ffe_train.distil import Teacher, Voice, check_same_folds, distil, soft_targets, teaching
+from ffe_train.distil import Teacher, Voice, check_same_folds, distil, teaching
 from ffe_train.manifest import Row
 from ffe_train.nested import name_of
 from ffe_train.predictions import read_predictions
@@ -18,6 +18,7 @@ from ffe_train.prepared import PreparedSet, open_prepared, write_prepared
 from ffe_train.recipes import Transfer
 from ffe_train.target_set import labelled_of
 from ffe_train.tasks import Task
+from ffe_train.teaching import soft_targets
 from ffe_train.trainings import EVERYBODY, Training, Trainings
 
 TASK = Task("toy", ("calm", "pain"), ("平静", "痛み"), (0.0, -1.0), (0.0, 1.0))

@@ -25,6 +25,7 @@ from ffe_train.pretrain import pretrain
 from ffe_train.pretrain_loop import Epoch, Step
 from ffe_train.recipes import Distil, Pretrain, Transfer, load_stage
 from ffe_train.sources import KINDS, RENDERED, detect_kind, ferplus, open_pairs, open_source
+from ffe_train.stage_folder import stage_named
 from ffe_train.tasks import load_task
 
 DETECTED_PX: Final = 640
@@ -99,7 +100,7 @@ def pretrain_stage(
 ) -> None:
     """Run one pretraining, or give back what it gave before."""
     recipe = recipe_of(recipe_path, Pretrain)
-    names = dict.fromkeys([*recipe.data, *([recipe.pairs] if recipe.pairs else [])])
+    names = dict.fromkeys([*recipe.learned, *([recipe.pairs] if recipe.pairs else [])])
     with steps_shown(console) as on_step:
         result = pretrain(
             recipe,
@@ -107,6 +108,7 @@ def pretrain_stage(
             out,
             task=load_task(labels),
             start=start_folder(recipe.network.start_from, out),
+            teachers=[stage_named(name, out) for name in recipe.teaching.teachers] if recipe.teaching else (),
             options=Options(
                 accelerator=accelerator,
                 devices=devices,
@@ -138,12 +140,7 @@ def start_folder(name: str, out: Path) -> Path | None:
     Raises:
         ConfigError: it is neither.
     """
-    if not name:
-        return None
-    for folder in (out / name, Path(name)):
-        if (folder / "weights.safetensors").is_file():
-            return folder
-    raise ConfigError(f"network.start_from {name}: no such stage in {out} and no folder of weights; train or import it")
+    return stage_named(name, out) if name else None
 
 
 def figures_in_words(metrics: Mapping[str, Any]) -> str:

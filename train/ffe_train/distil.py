@@ -21,7 +21,6 @@ import torch
 
 from ffe_edge.errors import ConfigError
 from ffe_edge.types import FloatArray
-from ffe_train.calibration import softmax
 from ffe_train.folds import Fold, IntArray
 from ffe_train.nested import chosen_for, inner_logits, name_of, outer_logits
 from ffe_train.people import check_strangers
@@ -31,6 +30,7 @@ from ffe_train.recipes import Transfer
 from ffe_train.stage_folder import PARTS, check_own, claim, made, origin_of
 from ffe_train.target_set import Labelled, asked_for, labelled_of
 from ffe_train.tasks import Task
+from ffe_train.teaching import soft_targets
 from ffe_train.trainings import EVERYBODY, Teach, Training, Trainings
 from ffe_train.transfer import Progress, check_teaches, device_of, transfer
 
@@ -157,11 +157,6 @@ def teaching(voices: Sequence[Voice], target: PreparedSet, task: Task, *, temper
         return np.asarray((1 - weight) * labels + weight * said[outer][training.train], np.float32)
 
     return teach
-
-
-def soft_targets(logits: FloatArray, temperature: float) -> FloatArray:
-    """Mean over the teachers of softmax(logits / T): (M, N, K) -> (N, K) float32."""
-    return np.asarray(np.mean([softmax(one, temperature) for one in logits], axis=0), np.float32)
 
 
 def check_same_folds(teacher: Transfer, student: Transfer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -37,10 +37,13 @@ from ffe_train.recipes import Network, Pretrain
 from ffe_train.resume import RECORD, RESUME, digest_of, finished, load_position
 from ffe_train.stage_folder import Origin, check_own, origin_of
 from ffe_train.tasks import NINE, Task
+from ffe_train.teaching import taught
 
 logger = logging.getLogger(__name__)
 
 HISTORY: Final = "history.csv"
+TOLD: Final = "told"
+"""Folder of what teachers have said, beside the stages."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ def pretrain(
     *,
     task: Task = NINE,
     start: Path | None = None,
+    teachers: Sequence[Path] = (),
     options: Options | None = None,
 ) -> StageResult:
     """Run a stage, go on with it where it was stopped, or give back its result where it is done.
@@ -72,19 +76,21 @@ def pretrain(
         out: folder of stages; this one's is made in it.
         task: labels, where expressions are learned.
         start: folder of the stage or the imported weights that ``recipe.network.start_from`` names.
+        teachers: folders of the stages that ``recipe.teaching`` names, in its order.
         options: where and how.
 
     Raises:
-        ConfigError: a set or the start is not given, the folder is another kind's, or the devices are not there.
+        ConfigError: a set, the start or a teacher is not given, a teacher tells other labels, the folder is another
+            kind's, or the devices are not there.
         DataError: the data cannot be learned, the folder holds another recipe's result, the loss is no longer a
             number, or the disk is full.
         ModelError: the start is absent, damaged or of another network.
     """
     options = options or Options()
-    lesson = lesson_of(recipe, sets, task)
+    lesson = taught(lesson_of(recipe, sets, task), recipe, teachers, out / TOLD, torch.device("cpu"))
     folder, made_of = out / recipe.name, _made_of(recipe, lesson, start)
-    check_own(folder, "pretrain", [start])
-    origin = origin_of(start)
+    check_own(folder, "pretrain", [start, *teachers])
+    origin = origin_of(start, teachers)
     people = origin.people | people_of(lesson.people)
     record = None if options.fresh else finished(folder, made_of)
     if record is not None:
@@ -204,7 +210,7 @@ def _finish(training: Training, folder: Path, made_of: Mapping[str, Any], origin
         "learn": recipe.learn,
         "colour": "RGB",
         "digest": digest_of(made_of),
-        **origin.about(recipe.data, people),
+        **origin.about(recipe.learned, people),
     }
     write_people(people, folder)
     if isinstance(result, ExpressionNetwork):
@@ -218,7 +224,7 @@ def _finish(training: Training, folder: Path, made_of: Mapping[str, Any], origin
         "recipe": recipe.model_dump(mode="json"),
         "made_of": dict(made_of),
         "commit": commit(),
-        "images": dict(zip(recipe.data, lesson.counts, strict=True)),
+        "images": dict(zip(recipe.learned, lesson.counts, strict=True)),
         "classes": len(lesson.classes),
         "people": len(people.lines),
         "history": [asdict(epoch) for epoch in training.at.history],

@@ -25,7 +25,7 @@ class Lesson:
     train: PreparedSet
     """Faces to learn, set after set."""
     targets: npt.NDArray[Any]
-    """(N,) int64 identities, or (N, K) float32 distributions over the labels."""
+    """(N,) int64 identities, or (N, K) float32 distributions over the labels; zeros where teachers alone will tell."""
     classes: tuple[str, ...]
     """Names of identities or labels."""
     counts: tuple[int, ...]
@@ -65,7 +65,7 @@ def lesson_of(recipe: Pretrain, sets: Mapping[str, PreparedSet], task: Task) -> 
         DataError: a person stands in two splits, a class has no sample, there is too little to learn from, or people
             are learned who then measure verification.
     """
-    wanted = [*recipe.data, *([recipe.pairs] if recipe.pairs and recipe.learn == "identity" else [])]
+    wanted = [*recipe.learned, *([recipe.pairs] if recipe.pairs and recipe.learn == "identity" else [])]
     if missing := [name for name in wanted if name not in sets]:
         raise ConfigError(
             f"{recipe.name}: no prepared set {missing[0]}; there are: {', '.join(sorted(sets)) or 'none'}"
@@ -76,7 +76,8 @@ def lesson_of(recipe: Pretrain, sets: Mapping[str, PreparedSet], task: Task) -> 
     if recipe.learn == "identity":
         lesson = _identities(recipe, chosen, sets)
     else:
-        lesson = _expressions(recipe, chosen, task.only(recipe.labels))
+        unlabelled = [sets[name] for name in recipe.learned[len(recipe.data) :]]
+        lesson = _expressions(recipe, chosen, unlabelled, task.only(recipe.labels))
     if lesson.drawn < recipe.schedule.batch:
         raise DataError(
             f"{recipe.name}: an epoch of {lesson.drawn} faces does not fill one batch of {recipe.schedule.batch}; "
@@ -102,10 +103,14 @@ def _identities(recipe: Pretrain, chosen: Sequence[PreparedSet], sets: Mapping[s
     return Lesson(train, targets, names, _counts(parts), _weights(recipe), made_of, pairs=pairs)
 
 
-def _expressions(recipe: Pretrain, chosen: Sequence[PreparedSet], task: Task) -> Lesson:
+def _expressions(
+    recipe: Pretrain, chosen: Sequence[PreparedSet], unlabelled: Sequence[PreparedSet], task: Task
+) -> Lesson:
     parts = [_labelled(_learned(one, recipe), task, recipe) for one in chosen]
+    targets = joined(parts).targets(task, recipe.rater_weight)
+    parts += [_learned(one, recipe) for one in unlabelled]
     train = joined(parts)
-    targets = train.targets(task, recipe.rater_weight)
+    targets = np.concatenate([targets, np.zeros((len(train) - len(targets), len(task)), np.float32)])
     if missing := [label for label, mass in zip(task.labels, targets.sum(axis=0), strict=True) if mass == 0]:
         raise DataError(
             f"{recipe.name}: no face to learn shows {', '.join(missing)}; add some, or name in the recipe's labels "
@@ -115,7 +120,7 @@ def _expressions(recipe: Pretrain, chosen: Sequence[PreparedSet], task: Task) ->
     truth = judges.targets(task, 0.0)
     told = np.flatnonzero(truth.sum(axis=1) > 0)
     val = judges.select(told) if len(told) else None
-    made_of = {"data": _digests(recipe, chosen), "labels": ", ".join(task.labels)}
+    made_of = {"data": _digests(recipe, [*chosen, *unlabelled]), "labels": ", ".join(task.labels)}
     return Lesson(
         train, targets, task.labels, _counts(parts), _weights(recipe), made_of, val, truth[told].argmax(axis=1)
     )
@@ -149,7 +154,7 @@ def _check_strangers(recipe: Pretrain, pairs: PreparedSet, learned: Sequence[str
 
 
 def _digests(recipe: Pretrain, chosen: Sequence[PreparedSet]) -> dict[str, str]:
-    return {name: one.digest for name, one in zip(recipe.data, chosen, strict=True)}
+    return {name: one.digest for name, one in zip(recipe.learned, chosen, strict=True)}
 
 
 def _counts(parts: Sequence[PreparedSet]) -> tuple[int, ...]:
@@ -157,4 +162,4 @@ def _counts(parts: Sequence[PreparedSet]) -> tuple[int, ...]:
 
 
 def _weights(recipe: Pretrain) -> tuple[float, ...]:
-    return tuple(recipe.weights.get(name, 1.0) for name in recipe.data)
+    return tuple(recipe.weights.get(name, 1.0) for name in recipe.learned)

@@ -112,6 +112,28 @@ class Schedule(Section):
         return self
 
 
+class Teaching(Section):
+    """Finished stages that say what the faces show; their voices are mixed with the labels.
+
+    Source: Hinton, Vinyals and Dean, Distilling the knowledge in a neural network, 2015, section 2.
+    """
+
+    teachers: Annotated[tuple[Name, ...], Field(min_length=1)]
+    """Names of stages that learned the same labels; each is one voice."""
+    weight: Share = 0.5
+    """Of the teachers in the targets; the rest is the labels'."""
+    temperature: Positive = 1.0
+    """Softens what the teachers say."""
+    unlabelled: tuple[Name, ...] = ()
+    """Prepared sets of which the teachers alone say what they show."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Teaching:
+        no_repeats("teachers", self.teachers)
+        no_repeats("unlabelled", self.unlabelled)
+        return self
+
+
 class Folds(Section):
     """Outer folds measure, inner folds choose; people never cross."""
 

@@ -10,9 +10,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from ffe_edge.errors import ConfigError
 from ffe_train.recipe_sections import (
@@ -31,6 +38,7 @@ from ffe_train.recipe_sections import (
     Section,
     Share,
     Targets,
+    Teaching,
     no_repeats,
 )
 
@@ -54,6 +62,7 @@ __all__ = [
     "Schedule",
     "Section",
     "Targets",
+    "Teaching",
     "Transfer",
     "load_stage",
     "stage_of",
@@ -84,18 +93,32 @@ class Pretrain(Section):
     head: Head = Head()
     augment: Augment = Augment()
     schedule: Schedule = Schedule()
+    teaching: Teaching | None = None
+    """Expressions only."""
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """Names of all sets whose faces are learned."""
+        return self.data + (self.teaching.unlabelled if self.teaching else ())
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A record says nothing of teachers where there are none."""
+        return {key: value for key, value in dump(self).items() if key != "teaching" or value is not None}
 
     @model_validator(mode="after")
     def _check(self) -> Pretrain:
         if self.learn == "expression" and self.head.kind != "softmax":
             raise ValueError("head.kind: expressions are learned with softmax")
-        if unknown := set(self.weights) - set(self.data):
+        if self.learn == "identity" and self.teaching:
+            raise ValueError("teaching: identities have no teachers; take it away")
+        if unknown := set(self.weights) - set(self.learned):
             raise ValueError(f"weights: {', '.join(sorted(unknown))} is not in data")
         if self.learn == "expression" and self.pairs:
             raise ValueError("pairs: they measure identities; with expressions the split val is watched")
         if self.learn == "identity" and self.labels:
             raise ValueError("labels: identities have none; take it away")
-        no_repeats("data", self.data)
+        no_repeats("data", self.learned)
         no_repeats("labels", self.labels)
         return self
 

@@ -87,6 +87,18 @@ def _origin(folder: Path) -> Origin:
     return Origin(name, weights_digest(folder), about.get("licence", ""), tuple(about.get("sets", ())), people)
 
 
+def stage_named(name: str, out: Path) -> Path:
+    """The folder of a stage among others in ``out``, or of weights elsewhere.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    for folder in (out / name, Path(name)):
+        if (folder / WEIGHTS).is_file():
+            return folder
+    raise ConfigError(f"{name}: no such stage in {out} and no folder of weights; train or import it")
+
+
 def kind_of(folder: Path) -> Kind | None:
     """What lies in a folder, None where there is nothing of these."""
     if (folder / IMPORTED).is_file():

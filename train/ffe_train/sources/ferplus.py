@@ -49,7 +49,7 @@ def items(path: Path, *, source: str = "ferplus", paper: bool = False) -> Iterat
     Kept are pictures whose majority is one of our labels. FER names no people, so every picture is its own subject;
     every 20th of ``Training`` is ``val``, ``PublicTest`` and ``PrivateTest`` are ``test``. For published figures
     (``paper``) only ``PublicTest`` and ``PrivateTest`` are taken, contempt is a label, and kept is what more than half
-    of the votes agree on, those that one person alone gave left out. Source: ``ferplus.py`` of the authors' code.
+    of the votes agree on, those that one person alone gave left out. Source: ``ferplus.py`` of the authors.
 
     Args:
         path: a zip with ``votes.csv`` and the pictures it names, or a folder with FER2013's ``fer2013.csv`` and

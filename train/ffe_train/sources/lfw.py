@@ -24,19 +24,20 @@ IDENTITY_COLUMNS: Final = ("path", "identity", "split")
 PAIRS_FILE: Final = "pairs_verif.csv"
 
 
-def expressions(path: Path, *, source: str = "lfw") -> Iterator[Item]:
+def expressions(path: Path, *, source: str = "lfw", only: Split = "") -> Iterator[Item]:
     """Faces with a label; ages are known of people of 60 and more only.
 
     Args:
         path: folder with ``labels.csv`` and the crops that it names.
         source: name of the set.
+        only: faces of this split; nothing: all.
 
     Raises:
         DataError: the table is absent or makes no sense.
     """
     table = path / "labels.csv"
     for line in read_table(table, EXPRESSION_COLUMNS):
-        if not line["proxy9"]:
+        if not line["proxy9"] or only not in {"", line["split"]}:
             continue
         born = line["birth_year"]
         age = TAKEN - number(born, table, "birth_year") if born else None
