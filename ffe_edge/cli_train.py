@@ -10,6 +10,8 @@ import typer
 from ffe_edge.cli_aware import aware
 from ffe_edge.cli_choices import Architecture, Device, Flavour, WeightKind
 from ffe_edge.cli_grid import grid
+from ffe_edge.cli_ladder import ladder
+from ffe_edge.cli_measure import measure
 from ffe_edge.cli_terminal import logged, need
 from ffe_edge.errors import ConfigError
 
@@ -223,24 +225,5 @@ def raters(
 
 
 train_app.command("grid")(grid)
-
-
-@train_app.command()
-def shipped(
-    recipes: Annotated[list[Path], typer.Argument(help="Stages in their order, as train/recipes/small.toml.")],
-    data: Annotated[
-        Path, typer.Option(help="Folder with ferplus/, lfw_expressions/ and london/; see train/README.md.")
-    ],
-    detector: Annotated[Path, typer.Option(help="YuNet's ONNX, which aligns FER+.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of caches, checkpoints and results.")] = Path("runs"),
-    threads: Threads = 2,
-) -> None:
-    """Train the small network that comes with the program, as `make model` does.
-
-    A stage that is done is not run again. Results go to OUT/evaluation.json.
-    """
-    need("torch", "train")
-    from ffe_train.run import train_stages
-
-    with logged() as console:
-        train_stages(recipes, data=data, detector_path=detector, out=out, threads=threads, console=console)
+train_app.command("ladder")(ladder)
+train_app.command("measure")(measure)
