@@ -24,7 +24,7 @@ _FONTS: Final = (
 _DPI: Final = 150
 
 Draw = Callable[[Any], None]
-"""Draws on the axes that it is given."""
+"""Draws on the axes, or the figure, that it is given."""
 
 
 def figures_of(result: Mapping[str, Any]) -> dict[str, bytes]:
@@ -121,7 +121,7 @@ def reliability_figure(bins: Sequence[Mapping[str, Any]], error: float) -> bytes
             clip_on=False,
         )
         axes.plot(confidence, value, color=BLUE, linewidth=1)
-        _unit_axes(axes, "confidence of the answer", "share that is right")
+        unit_axes(axes, "confidence of the answer", "share that is right")
         axes.set_title(f"Calibration: expected error {error:.3f}", loc="left")
         axes.legend(loc="upper left", markerscale=0.6)
 
@@ -135,7 +135,7 @@ def risk_coverage_figure(selective: Mapping[str, Any], baseline: float) -> bytes
         axes.plot(selective["coverage"], selective["accuracy"], color=BLUE, linewidth=2, label="model")
         axes.axhline(selective["accuracy"][-1], color=GREY, linestyle="--", label="withholding at random")
         axes.axhline(baseline, color=ORANGE, linestyle=":", label="the most frequent class always")
-        _unit_axes(axes, "share of images answered, the surest first", "accuracy of the answers")
+        unit_axes(axes, "share of images answered, the surest first", "accuracy of the answers")
         axes.set_title(f"Keeping silent when unsure: AURC {selective['aurc']:.3f}", loc="left")
         axes.legend(loc="best")
 
@@ -211,7 +211,8 @@ def _matrix_axes(axes: Any, columns: Sequence[str], rows: Sequence[str]) -> None
     axes.tick_params(which="minor", length=0)
 
 
-def _unit_axes(axes: Any, x: str, y: str) -> None:
+def unit_axes(axes: Any, x: str, y: str) -> None:
+    """Both from 0 to 1, with names and a grid."""
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_aspect("equal")
@@ -221,7 +222,11 @@ def _unit_axes(axes: Any, x: str, y: str) -> None:
 
 
 def _png(draw: Draw, width: float, height: float) -> bytes:
-    """Draw on a figure of its own, which pyplot does not know, and leave no setting behind."""
+    return png(lambda figure: draw(figure.add_subplot()), width, height)
+
+
+def png(draw: Draw, width: float, height: float, dpi: int = _DPI) -> bytes:
+    """Draw on a figure of its own, so many inches wide and high, which pyplot does not know; no setting is left."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -235,8 +240,8 @@ def _png(draw: Draw, width: float, height: float) -> bytes:
     }  # fmt: skip
     file = io.BytesIO()
     with mpl.rc_context(style):
-        figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
+        figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained")
         FigureCanvasAgg(figure)
-        draw(figure.add_subplot())
+        draw(figure)
         figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()

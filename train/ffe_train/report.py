@@ -71,9 +71,9 @@ def evaluate(
         "japanese": list(task.japanese),
         "resamples": resamples,
         "set": _about(predictions),
-        **_figures(predictions, resamples, seed),
-        "calibration": _calibration(predictions, resamples, seed),
-        "selective": _selective(predictions),
+        **classified(predictions, resamples, seed),
+        "calibration": calibrated(predictions, resamples, seed),
+        "selective": selective(predictions),
         "conformal": [jsonable(cross_conformal(predictions, kind, alpha, seed=seed)) for kind, alpha in CONFORMAL],
         "groups": jsonable(groups(predictions, resamples=resamples, seed=seed)),
         "raters": _raters(predictions if raters is None else with_answers(predictions, raters), resamples, seed),
@@ -126,7 +126,8 @@ def _about(predictions: Predictions) -> dict[str, Any]:
     }
 
 
-def _figures(predictions: Predictions, resamples: int, seed: int) -> dict[str, Any]:
+def classified(predictions: Predictions, resamples: int, seed: int) -> dict[str, Any]:
+    """Accuracy, macro F1 and each class, with intervals over persons, beside the answer that is always the same."""
     counts = person_confusion(predictions)
     matrix = counts.sum(axis=0)
     drawn = intervals(
@@ -173,8 +174,11 @@ def _repeats(predictions: Predictions) -> dict[str, Any]:
     }
 
 
-def _calibration(predictions: Predictions, resamples: int, seed: int) -> dict[str, Any]:
-    """A bin has the wider of the intervals over people and Wilson's: draws of a few right answers never differ."""
+def calibrated(predictions: Predictions, resamples: int, seed: int) -> dict[str, Any]:
+    """Errors of calibration, and its bins.
+
+    A bin has the wider of the intervals over people and Wilson's: draws of a few right answers never differ.
+    """
     probs, truth = predictions.probs, predictions.truth
     bins = reliability(probs, truth, BINS)
     of_people = _accuracy_of_bins(predictions, [b.low for b in bins], resamples, seed)
@@ -205,7 +209,8 @@ def _accuracy_of_bins(predictions: Predictions, lows: Sequence[float], resamples
     return intervals(counts, {"accuracy": share}, resamples=resamples, seed=seed)["accuracy"]
 
 
-def _selective(predictions: Predictions) -> dict[str, Any]:
+def selective(predictions: Predictions) -> dict[str, Any]:
+    """Accuracy of the answers by how many are given, the surest first."""
     curve = risk_coverage(predictions.probs, predictions.truth)
     shown = np.unique(np.linspace(0, len(curve.coverage) - 1, min(400, len(curve.coverage))).astype(int))
     return {
