@@ -1,7 +1,8 @@
 """FP32 network -> FP16 network whose types say so: for engines that take the precision from the graph.
 
 Inputs and outputs stay FP32, and so do the head and the embedding's norm: the squares of some hundred features add up
-to more than FP16 holds, and these nodes cost nothing.
+to more than FP16 holds, and these nodes cost nothing. So does all up to an instance norm of the picture: it blows up
+what little a dark or pale picture shows, and would blow up FP16's rounding with it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ HIGHEST: Final = 65504.0
 """Largest FP16 number."""
 KEPT: Final = ("ReduceMean", "GlobalAveragePool", "ReduceL2", "Clip", "Div")
 """Operators that stay FP32: means of the last maps, and the embedding's norm."""
+MAGNIFYING: Final = "InstanceNormalization"
+"""Stays FP32 with all that is before it."""
 
 
 def halved(model: Any, where: str) -> Any:
@@ -37,6 +40,7 @@ def halved(model: Any, where: str) -> Any:
     weights = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     numbers: dict[str, npt.NDArray[Any]] = {}
     nodes: list[Any] = []
+    exact = _magnified(reader)
     is_half = {IMAGES: False}
     casts: dict[tuple[str, bool], str] = {}
 
@@ -61,12 +65,24 @@ def halved(model: Any, where: str) -> Any:
     for original in reader.nodes:
         node = onnx.NodeProto()
         node.CopyFrom(original)
-        half = original.op_type not in KEPT and not reader.outputs & set(original.output)
+        half = original.op_type not in KEPT and original.name not in exact and not reader.outputs & set(original.output)
         node.input[:] = [as_kind(name, half) for name in original.input]
         nodes.append(node)
         is_half.update(dict.fromkeys(original.output, half))
     tensors = [onnx.numpy_helper.from_array(value, name) for name, value in numbers.items()]
     return model_of(helper.make_graph(nodes, model.graph.name, model.graph.input, model.graph.output, tensors))
+
+
+def _magnified(reader: Reader) -> set[str]:
+    """Names of the nodes that an instance norm reads, however far before it, and its own."""
+    found: set[str] = set()
+    waiting = [node for node in reader.nodes if node.op_type == MAGNIFYING]
+    while waiting:
+        node = waiting.pop()
+        found.add(node.name)
+        makers = (reader.maker[name] for name in node.input if name in reader.maker)
+        waiting += [maker for maker in makers if maker.name not in found]
+    return found
 
 
 def _half(value: npt.NDArray[Any], name: str, where: str) -> npt.NDArray[np.float16]:

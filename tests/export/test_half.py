@@ -75,3 +75,19 @@ def test_outputs_are_fp32_whatever_makes_them() -> None:
     found = halved(model_of(graph), "few")
     serialized(found, replace(HALF, size_px=16))
     assert [node.op_type for node in found.graph.node] == ["Cast", "Conv", "Cast", "Flatten", "Relu"]
+
+
+def test_all_up_to_an_instance_norm_of_the_picture_stays_fp32() -> None:
+    model = network()
+    numbers = [numpy_helper.from_array(np.full(3, value, np.float32), name) for name, value in (("g", 1), ("o", 0))]
+    model.graph.initializer.extend(numbers)
+    model.graph.node[0].input[0] = "normed"
+    for node in (
+        helper.make_node("InstanceNormalization", ["halved", "g", "o"], ["normed"], name="norm"),
+        helper.make_node("AveragePool", ["images"], ["halved"], name="pool", kernel_shape=[2, 2], strides=[2, 2]),
+    ):
+        model.graph.node.insert(0, node)
+    found = halved(model, "small").graph.node
+    before = [node.op_type for node in found if node.op_type in {"AveragePool", "InstanceNormalization", "Cast"}]
+    assert before == ["AveragePool", "InstanceNormalization", "Cast", "Cast"]
+    assert next(node.input[0] for node in found if node.op_type == "Cast") == "normed"

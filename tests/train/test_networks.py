@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 
+import cv2
 import numpy as np
 import onnxruntime
 import pytest
@@ -12,6 +13,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ffe_edge.errors import ConfigError, ModelError
+from ffe_edge.types import ImageArray
 from ffe_train.face_resnet import FaceBlock, Flavour
 from ffe_train.networks import (
     DEPTHS,
@@ -27,7 +29,7 @@ from ffe_train.networks import (
 )
 from ffe_train.plain_resnet import PlainResNet
 
-ARCHITECTURES: list[Architecture] = ["resnet18", "resnet50", "face-resnet18", "face-resnet50"]
+ARCHITECTURES: list[Architecture] = ["resnet18", "resnet50", "face-resnet18", "face-resnet50", "lean-resnet14"]
 
 
 def parameters(module: torch.nn.Module) -> int:
@@ -67,6 +69,66 @@ def test_multiplications_of_one_crop_are_those_published(architecture: Architect
         backbone = new_backbone(NetworkSpec(architecture, embedding=False)).eval()
         ExpressionNetwork(backbone, 9).eval()(torch.empty(1, 3, 112, 112))
     assert counter.get_total_flops() / 2e9 == pytest.approx(gmac, abs=6e-4)
+
+
+def test_the_default_model_is_small_enough_for_a_device() -> None:
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        network = ExpressionNetwork(new_backbone(NetworkSpec("lean-resnet14", "small")).eval(), 9).eval()
+        assert network(torch.empty(2, 3, 112, 112)).shape == (2, 9)
+    assert counter.get_total_flops() / 4e9 == pytest.approx(0.078, abs=1e-3)  # GMAC; at most 0.1
+    assert parameters(network) * 4 < 12e6  # bytes
+
+
+@pytest.mark.parametrize("preset", WIDTHS)
+def test_a_lean_net_always_sees_half_of_each_side_and_halves_its_maps_four_times(preset: Preset) -> None:
+    with torch.device("meta"):
+        backbone = new_backbone(NetworkSpec("lean-resnet14", preset)).eval()
+        seen: list[torch.Tensor] = []
+        backbone.body.register_forward_hook(lambda _, given, maps: seen.extend((*given, maps)))
+        backbone(torch.empty(2, 3, 112, 112))
+    assert [tuple(tensor.shape) for tensor in seen] == [(2, 3, 56, 56), (2, WIDTHS[preset][-1], 4, 4)]
+
+
+def lean_logits(crops: ImageArray) -> torch.Tensor:
+    torch.manual_seed(0)
+    network = ExpressionNetwork(new_backbone(NetworkSpec("lean-resnet14", "tiny")), 9).eval()
+    with torch.inference_mode():
+        return network(to_input(crops))
+
+
+def changed(crops: ImageArray, others: ImageArray) -> float:
+    """Largest difference of a logit, in units of how far those of one picture are from those of another."""
+    logits = lean_logits(crops)
+    return float((lean_logits(others) - logits).abs().max() / logits.std(dim=0).mean())
+
+
+def faces(low: int, high: int) -> ImageArray:
+    """Blurred noise in colour with values between these two."""
+    noise = np.random.default_rng(0).normal(size=(4, 112, 112, 3)).astype(np.float32)
+    soft = np.stack([cv2.GaussianBlur(picture, (0, 0), 8) for picture in noise])
+    span = soft.max() - soft.min()
+    return np.asarray(np.round(low + (high - low) * (soft - soft.min()) / span), np.uint8)
+
+
+def test_a_lean_net_hears_the_luminance_alone() -> None:
+    crops = faces(0, 255)
+    grey = np.stack([cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR) for crop in crops])
+    assert np.abs(crops.astype(int) - grey).mean() > 10
+    assert changed(crops, grey) < 0.1  # grey is rounded to a level
+    assert changed(crops, crops[::-1]) > 1
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [pytest.param(0, 80, id="dark"), pytest.param(170, 250, id="pale"), pytest.param(90, 170, id="flat")],
+)
+def test_neither_brightness_nor_contrast_changes_what_a_lean_net_says(low: int, high: int) -> None:
+    assert changed(faces(0, 255), faces(low, high)) < 0.3
+
+
+def test_a_picture_of_one_grey_is_no_error_to_a_lean_net() -> None:
+    logits = lean_logits(np.full((2, 112, 112, 3), (0, 7, 255), np.uint8))
+    assert torch.isfinite(logits).all()
 
 
 @pytest.mark.parametrize("architecture", ["resnet18", "resnet50"])
@@ -183,7 +245,8 @@ def test_expressions_are_told_from_the_tapped_features(tap: Tap, features: int) 
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("architecture", ["resnet18", "face-resnet18"])
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:.*instance_norm")
+@pytest.mark.parametrize("architecture", ["resnet18", "face-resnet18", "lean-resnet14"])
 def test_the_exported_graph_gives_the_same_for_any_batch(architecture: Architecture) -> None:
     network = ExpressionNetwork(new_backbone(NetworkSpec(architecture, "tiny")), 9).eval()
     buffer = io.BytesIO()
