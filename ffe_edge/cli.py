@@ -64,7 +64,7 @@ SourcesOption = Annotated[
 ]
 ModelOption = Annotated[
     Optional[Path],
-    typer.Option("--model", help="Folder of `ffe-edge export`, or an ONNX model [default: the shipped one]."),
+    typer.Option("--model", help="Folder of `ffe-edge export`, an ONNX model, or a name [default: the shipped one]."),
 ]
 DetectorOption = Annotated[
     Optional[Path],

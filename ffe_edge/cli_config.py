@@ -10,9 +10,10 @@ from typing import Annotated, Any, Final, Optional
 import typer
 from pydantic import ValidationError
 
+from ffe_edge.catalogue import located
 from ffe_edge.config import CameraSettings, Config, load_config
 from ffe_edge.config_file import Mistake, mistakes, read_toml
-from ffe_edge.errors import ConfigError, SourceError
+from ffe_edge.errors import ConfigError, ModelError, SourceError
 
 EXIT_MISTAKES: Final = 2
 FILES: Final = (
@@ -116,8 +117,16 @@ def without_secrets(config: Config) -> dict[str, Any]:
 def _missing_files(config: Config) -> Iterator[Mistake]:
     for section, key in FILES:
         path: Path | None = getattr(getattr(config, section), key)
-        if path is not None and not path.exists():
-            yield Mistake(f"{section}.{key}", f"{path} is not there")
+        if path is not None and (reason := _not_there(path, is_model=section == "model")):
+            yield Mistake(f"{section}.{key}", reason)
+
+
+def _not_there(path: Path, *, is_model: bool) -> str:
+    try:
+        found = located(path) if is_model else path
+    except ModelError as error:
+        return str(error)
+    return "" if found.exists() else f"{path} is not there"
 
 
 def _bad_sources(config: Config, are_several: bool) -> Iterator[Mistake]:

@@ -29,7 +29,8 @@ class ModelSettings(Settings):
     """How expressions are told."""
 
     path: Path | None = None
-    """An exported ONNX, or the folder that `ffe-edge export` wrote; None is the shipped model."""
+    """An exported ONNX, the folder that `ffe-edge export` wrote, or a name that `ffe-edge models list` tells, as
+    ``ffe-r18``; a file or folder of that name wins. None is the shipped model."""
     threads: int = Field(default=1, ge=1, le=64)
     backend: Backend = "auto"
     """What runs it. ``auto``: TensorRT where the model, the GPU and the software are there, else the CPU runtime that

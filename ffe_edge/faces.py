@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ffe_edge.catalogue import models_dir
 from ffe_edge.config import DetectorSettings
 from ffe_edge.errors import DetectorError
 from ffe_edge.types import FaceDetector, Faces, FloatArray, ImageArray
@@ -23,13 +23,6 @@ HAAR_FILE: Final = "haarcascade_frontalface_default.xml"
 YUNET_MIN_PX: Final = 64
 """Two cells of YuNet's coarsest map. With a single row of cells OpenCV 4.14 reads memory that it never wrote, and
 tells faces of confidence 1 in an empty room."""
-
-
-def models_dir() -> Path:
-    """Where fetched models lie: ``$FFE_MODELS``, else the user's data folder."""
-    if folder := os.environ.get("FFE_MODELS"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "ffe-edge" / "models"
 
 
 def find_yunet(path: Path | None) -> Path | None:

@@ -86,6 +86,20 @@ class Bundle:
     files: Mapping[str, FileRecord]
     made: Mapping[str, Any]
 
+    @property
+    def used(self) -> tuple[Path, ...]:
+        """The files that something loads, each once; what else it names is for reading."""
+        named = (self.cpu, self.engine, self.reference, self.openvino, self.golden)
+        return tuple(dict.fromkeys(path for path in named if path is not None))
+
+    def size(self) -> int:
+        """Bytes of ``bundle.json`` and the used files together.
+
+        Raises:
+            OSError: there is no ``bundle.json`` any more.
+        """
+        return (self.folder / BUNDLE_FILE).stat().st_size + sum(self.files[path.name].bytes for path in self.used)
+
     def sha256(self, path: Path) -> str:
         """The digest that a file of this bundle must have."""
         return self.files[path.name].sha256
@@ -117,9 +131,25 @@ def read_bundle(path: Path) -> Bundle:
     Raises:
         ModelError: there is none, it is damaged or of another version, or lacks a file.
     """
+    bundle = described_bundle(path)
+    for used in (bundle.cpu, bundle.engine, bundle.openvino, bundle.golden):
+        if used is not None and not used.is_file():
+            raise ModelError(f"{used}: is not there, though {BUNDLE_FILE} names it; export or copy the bundle again")
+    return bundle
+
+
+def described_bundle(path: Path) -> Bundle:
+    """What a ``bundle.json`` says; whether its files are there is not looked at.
+
+    Args:
+        path: the folder, or its ``bundle.json``.
+
+    Raises:
+        ModelError: there is none, or it is damaged or of another version.
+    """
     folder = path.parent if path.name == BUNDLE_FILE else path
     document = _read_document(folder / BUNDLE_FILE)
-    bundle = Bundle(
+    return Bundle(
         folder=folder,
         name=document.name,
         precision=document.precision,
@@ -131,10 +161,6 @@ def read_bundle(path: Path) -> Bundle:
         files=document.files,
         made=document.made,
     )
-    for used in (bundle.cpu, bundle.engine, bundle.openvino, bundle.golden):
-        if used is not None and not used.is_file():
-            raise ModelError(f"{used}: is not there, though {BUNDLE_FILE} names it; export or copy the bundle again")
-    return bundle
 
 
 def _read_document(path: Path) -> _Document:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
+from ffe_edge.catalogue import SHIPPED_DIR, located
 from ffe_edge.engine.bundle import Bundle, is_bundle, read_bundle
 from ffe_edge.engine.choose import choose, load_chosen
 from ffe_edge.engine.chosen import Choice, circumstances
@@ -18,7 +19,7 @@ from ffe_edge.types import Runner
 
 logger = logging.getLogger(__name__)
 
-SHIPPED_MODEL: Final = Path(__file__).parents[1] / "models" / "ffe-small.onnx"
+SHIPPED_MODEL: Final = SHIPPED_DIR / "ffe-small.onnx"
 
 
 @runtime_checkable
@@ -69,7 +70,8 @@ def load_model(path: Path | None, threads: int = 1, backend: str = "auto") -> Mo
     """Load a model for a CPU and check that it is one.
 
     Args:
-        path: a bundle's folder or its bundle.json, an exported ONNX, or None for the shipped model.
+        path: a bundle's folder or its bundle.json, an exported ONNX, a name of the catalogue, or None for the shipped
+            model.
         threads: of the runtime.
         backend: ``onnxruntime`` or ``openvino``; any other: the faster of those that are installed.
 
@@ -83,9 +85,9 @@ def open_source(path: Path | None) -> ModelSource:
     """Read what is to be loaded.
 
     Raises:
-        ModelError: it cannot be read, is no model, or is a bare network.
+        ModelError: it cannot be read or is not fetched, is no model, or is a bare network.
     """
-    path = path or SHIPPED_MODEL
+    path = located(path) if path else SHIPPED_MODEL
     bundle = read_bundle(path) if is_bundle(path) else None
     file = bundle.read(bundle.cpu) if bundle else ModelFile.read(path)
     spec = file.spec()
@@ -104,7 +106,7 @@ def source_digest(path: Path | None) -> str:
     Raises:
         ModelError: it cannot be read.
     """
-    path = path or SHIPPED_MODEL
+    path = located(path) if path else SHIPPED_MODEL
     return digest_of(read_bundle(path).cpu if is_bundle(path) else path)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from ffe_edge.config import DetectorSettings
 from ffe_edge.errors import DetectorError
-from ffe_edge.faces import YUNET_FILE, Haar, YuNet, find_yunet, load_detector, models_dir
+from ffe_edge.faces import YUNET_FILE, Haar, YuNet, find_yunet, load_detector
 from ffe_edge.types import ImageArray
 
 
@@ -191,12 +191,3 @@ def test_a_named_file_wins_over_a_fetched_one(tmp_path: Path, monkeypatch: pytes
     fetched.touch()
     named.touch()
     assert (find_yunet(None), find_yunet(named)) == (fetched, named)
-
-
-def test_models_lie_in_the_users_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("FFE_MODELS", raising=False)
-    monkeypatch.setenv("XDG_DATA_HOME", "/data")
-    assert models_dir() == Path("/data/ffe-edge/models")
-    monkeypatch.delenv("XDG_DATA_HOME")
-    monkeypatch.setenv("HOME", "/home/carer")
-    assert models_dir() == Path("/home/carer/.local/share/ffe-edge/models")
