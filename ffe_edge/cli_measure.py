@@ -50,6 +50,30 @@ def measure(
         )  # fmt: skip
 
 
+def card(
+    stage: Annotated[Path, typer.Argument(help="Folder of the training that the model comes from, with stage.json.")],
+    figures: Annotated[
+        Path, typer.Option(help="Folder that `train measure`, and perhaps `train robustness`, have written into.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The page; its pictures are written beside it.")],
+    export: Annotated[
+        Optional[Path], typer.Option(help="The bundle's folder, or its report.json: figures of the INT8 files.")
+    ] = None,
+) -> None:
+    """Write the model card: what a model was made of and how good it is, every figure from the run's own files.
+
+    What was set for it and missed stands near the top. Pictures show the London set (CC BY 4.0) and rendered people, no
+    others. A page is written only if stage, figures and robustness are of one model.
+
+    Example: `ffe-edge train card runs/model/ffe-small --figures runs/figures -o README.md`
+    """
+    need("matplotlib", "train")
+    from ffe_train.commands_card import write_card
+
+    with logged() as console:
+        write_card(stage, figures, out, export=export, console=console)
+
+
 def _loaded(path: Path, threads: int, backend: str) -> Loaded:
     from ffe_edge.engine.model import load_model
     from ffe_train.commands_measure import Loaded

@@ -11,14 +11,17 @@ from ffe_edge.cli_aware import aware
 from ffe_edge.cli_choices import Architecture, Device, Flavour, WeightKind
 from ffe_edge.cli_grid import grid
 from ffe_edge.cli_ladder import ladder
-from ffe_edge.cli_measure import measure
+from ffe_edge.cli_measure import card, measure
+from ffe_edge.cli_reproduced import reproduced
+from ffe_edge.cli_robustness import robustness
 from ffe_edge.cli_terminal import logged, need
 from ffe_edge.errors import ConfigError
 
 EPILOG: Final = (
     "In this order: `prepare` sets of faces, `pretrain` on large ones, `transfer` to your own people, `evaluate`, "
     "`raters`. `distil` has transfers teach a smaller network, `aware` readies one for INT8, `grid` does it for many "
-    "networks at once. Recipes: train/recipes/."
+    "networks at once. `measure` and `robustness` say how good an exported file is, `card` writes it down. "
+    "Recipes: train/recipes/."
 )
 
 train_app = typer.Typer(
@@ -227,3 +230,6 @@ def raters(
 train_app.command("grid")(grid)
 train_app.command("ladder")(ladder)
 train_app.command("measure")(measure)
+train_app.command("card")(card)
+train_app.command("robustness")(robustness)
+train_app.command("reproduced")(reproduced)

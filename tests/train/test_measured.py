@@ -171,4 +171,4 @@ def test_verdicts_name_what_is_reached_what_is_sure_and_what_was_not_measured(tm
     assert (old["value"], old["reached"], old["sure"]) == (pytest.approx(0.4), False, False)
     assert (verdicts["lfw", "accuracy"]["reached"], verdicts["lfw", "accuracy"]["sure"]) == (True, False)
     assert verdicts["london", "accuracy"]["reached"] is None
-    assert verdicts["lfw", "macro F1 minus the other model's"]["reached"] is None
+    assert verdicts["lfw", "macro F1 minus the previous model's"]["reached"] is None

@@ -28,6 +28,11 @@ def _accuracy(figures: Mapping[str, Any]) -> Found:
     return figures.get("accuracy")
 
 
+def _without_twins(figures: Mapping[str, Any]) -> Found:
+    twins = figures.get("learned_twins")
+    return twins["accuracy"] if twins and twins["images"] else None
+
+
 def _ece(figures: Mapping[str, Any]) -> Found:
     return figures.get("ece")
 
@@ -50,8 +55,9 @@ def _gap(figures: Mapping[str, Any]) -> Found:
 
 TARGETS: Final = (
     Target("accuracy", "ferplus-paper", ">=", 0.84, _accuracy),
+    Target("accuracy without learned pictures", "ferplus-paper", ">=", 0.84, _without_twins),
     Target("accuracy", "lfw", ">=", 0.85, _accuracy),
-    Target("macro F1 minus the other model's", "lfw", ">", 0.0, _gain),
+    Target("macro F1 minus the previous model's", "lfw", ">", 0.0, _gain),
     Target("neutral recall, 60+", "lfw", ">=", 0.85, _old_neutral_recall),
     Target("neutral recall, under 60 minus 60+", "lfw", "within", 0.05, _gap),
     Target("accuracy", "london", ">=", 0.92, _accuracy),
