@@ -1,7 +1,10 @@
 """Whether events are right: F1, delay and flips a minute against truth, of the plain chain and of ours.
 
     python benchmarks/events.py --detector yunet_n_640_640.onnx [--clip london_timeline.mp4] [--rendered 6] [--poor]
-        [--filters]
+        [--filters] [--model model.onnx] [--json clips.json]
+
+Clips without a CSV of truth only show how often the likeliest expression flips, and how often it does so when filtered.
+``--json`` writes what our chain made of each clip.
 
 Truth is a CSV beside a clip (frame, t, subject, label, x, y, w, h), or rendered people, who are drawn when first asked
 for and kept in ``--cache``. The plain chain finds all faces of every full frame by YuNet and reads each of them; ours
@@ -18,11 +21,13 @@ from __future__ import annotations
 import argparse
 import csv
 import itertools
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -43,6 +48,7 @@ from ffe_edge.types import EmotionEvent, FloatArray, Frame
 
 NO_DATE = datetime(2026, 1, 1, tzinfo=timezone.utc)
 POOR_SCALE, POOR_NOISE = 0.35, 10.0
+FLIPS = ("flips_raw", "flips_filtered")
 
 Filter = Callable[[FloatArray, FloatArray, float], FloatArray]
 """belief (K,), probs (K,) of one more look, seconds since the last one -> belief (K,)."""
@@ -143,16 +149,34 @@ def frames_of(path: Path, *, is_poor: bool) -> Iterator[Frame]:
         yield replace(frame, image=np.asarray(image, np.uint8))
 
 
-def compare(bench: Bench, clips: list[Path], options: argparse.Namespace) -> dict[str, Score]:
-    """All clips through both chains, and through other filters where they are asked for."""
+class Length:
+    """Frames as they come, and how many there were."""
+
+    def __init__(self, frames: Iterable[Frame]) -> None:
+        self._frames = frames
+        self.frames, self.seconds = 0, 0.0
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in self._frames:
+            self.frames, self.seconds = self.frames + 1, frame.seconds
+            yield frame
+
+
+def compare(
+    bench: Bench, clips: list[Path], options: argparse.Namespace, told: list[dict[str, Any]]
+) -> dict[str, Score]:
+    """All clips through both chains, and through other filters where they are asked for; ``told`` grows by ours."""
     scores: dict[str, Score] = defaultdict(Score)
     hold = bench.config.events.hold_seconds
     for clip in clips:
-        truth = Truth.read(clip.with_suffix(".csv"))
+        truth = Truth.read(clip.with_suffix(".csv")) if clip.with_suffix(".csv").is_file() else None
         for name, is_plain in (("plain", True), ("ours", False)):
-            events, tracker = bench.run(frames_of(clip, is_poor=options.poor), is_plain=is_plain)
-            scores[name].add(events, truth, hold)
-            scores[name].add_flips(tracker)
+            length = Length(frames_of(clip, is_poor=options.poor))
+            events, tracker = bench.run(length, is_plain=is_plain)
+            for score in (scores[name], own := Score()):
+                score.add(events, truth, hold)
+                score.add_flips(tracker)
+        told.append({"clip": clip.name, "frames": length.frames, "seconds": round(length.seconds, 2)} | own.as_json())
         for name, apply in filters().items() if options.filters else ():
             events, noted = refiltered(bench, tracker, apply)
             scores[name].add(events, truth, hold)
@@ -160,30 +184,55 @@ def compare(bench: Bench, clips: list[Path], options: argparse.Namespace) -> dic
     return scores
 
 
-def main() -> None:
-    """Measure and print Markdown."""
+def write(path: Path, bench: Bench, told: list[dict[str, Any]]) -> None:
+    """What our chain made of each clip, and which model it was."""
+    model = {"name": bench.model.spec.name, "file": bench.model.path.name, "sha256": bench.model.sha256}
+    total = {
+        name: sum(clip[name] for clip in told) for name in ("seconds", "person_seconds", "people", "faces", *FLIPS)
+    }
+    minutes = max(total["person_seconds"], 1e-9) / 60
+    total |= {name.replace("_", "_per_minute_"): round(total[name] / minutes, 2) for name in FLIPS}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        json.dumps({"version": 1, "model": model, "total": total, "clips": told}, indent=1) + "\n", encoding="utf-8"
+    )
+
+
+def arguments() -> argparse.Namespace:
+    """What is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--detector", type=Path, required=True, help="YuNet's ONNX")
-    parser.add_argument("--model", type=Path)
-    parser.add_argument("--clip", type=Path, nargs="*", default=[], help="clips with a CSV of truth beside them")
+    parser.add_argument("--model", type=Path, help="exported ONNX or a bundle's folder [default: the shipped model]")
+    parser.add_argument(
+        "--clip", type=Path, nargs="*", default=[], help="clips, where known with a CSV of truth beside"
+    )
     parser.add_argument("--rendered", type=int, default=0, help="so many rendered people")
     parser.add_argument("--seconds", type=int, default=40, help="of each rendered clip")
     parser.add_argument("--cache", type=Path, default=Path("runs/events"), help="where rendered clips are kept")
     parser.add_argument("--poor", action="store_true", help="through a poor camera")
     parser.add_argument("--filters", action="store_true", help="compare filters over our chain's looks")
     parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args()
+    parser.add_argument("--json", type=Path, help="where to write what our chain made of each clip")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure and print Markdown."""
+    options = arguments()
     cv2.setNumThreads(options.threads)
     config = Config.model_validate({"model": {"path": options.model}})
-    bench = Bench(config, options.detector, options.threads)
-    sets = {"photographed": options.clip}
+    bench, told = Bench(config, options.detector, options.threads), []
+    known = [clip for clip in options.clip if clip.with_suffix(".csv").is_file()]
+    sets = {"photographed": known, "without truth": [clip for clip in options.clip if clip not in known]}
     sets["rendered"] = [rendered(101 + index, options.seconds, options.cache) for index in range(options.rendered)]
     console = Console(width=200)
     columns = ("clips", "chain", "F1", "told / wrong / missing", "delay s (p90)", "flips/min raw", "filtered", "told")
     console.print(f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}", sep="\n")
     for name, clips in sets.items():
-        for chain, score in compare(bench, clips, options).items():
+        for chain, score in compare(bench, clips, options, told).items():
             console.print(f"| {name} | {chain} | {' | '.join(score.cells())} |")
+    if options.json:
+        write(options.json, bench, told)
 
 
 if __name__ == "__main__":

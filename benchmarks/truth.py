@@ -107,14 +107,28 @@ class Score:
     flips: int = 0
     told: int = 0
     seconds: float = 0.0
+    """For which somebody was followed, summed over people."""
+    people: int = 0
+    """Tracks: somebody who left and came back counts again."""
+    looks: int = 0
+    """Faces that were read."""
 
     @property
-    def f1(self) -> float:
-        """Of told changes."""
-        return 2 * self.right / max(1, 2 * self.right + self.wrong + self.missing)
+    def f1(self) -> float | None:
+        """Of told changes; None where nothing was to be told or there is no truth."""
+        counted = 2 * self.right + self.wrong + self.missing
+        return 2 * self.right / counted if counted else None
 
-    def add(self, events: Iterable[EmotionEvent], truth: Truth, hold_seconds: float) -> None:
-        """Events of one clip."""
+    @property
+    def minutes(self) -> float:
+        """For which somebody was followed."""
+        return max(self.seconds, 1e-9) / 60
+
+    def add(self, events: Iterable[EmotionEvent], truth: Truth | None, hold_seconds: float) -> None:
+        """Events of one clip; without truth they are only counted."""
+        if truth is None:
+            self.told += sum(event.change == "change" for event in events)
+            return
         stretches = [stretch for stretch in truth.stretches() if stretch.end - stretch.begin >= hold_seconds]
         told = [event for event in events if event.change != "end"]
         left = [(event, truth.whose(event.xyxy, event.seconds)) for event in told]
@@ -136,13 +150,27 @@ class Score:
             self.raw_flips += _flips(raw)
             self.flips += _flips(tracker.beliefs[track_id])
             self.seconds += looks[-1][0] - looks[0][0]
+            self.people += 1
+            self.looks += len(looks)
+
+    def as_json(self) -> dict[str, float | int | None]:
+        """Counts and figures."""
+        return {
+            "people": self.people, "faces": self.looks, "person_seconds": round(self.seconds, 2),
+            "flips_raw": self.raw_flips, "flips_filtered": self.flips,
+            "flips_per_minute_raw": round(self.raw_flips / self.minutes, 2),
+            "flips_per_minute_filtered": round(self.flips / self.minutes, 2),
+            "told_per_minute": round(self.told / self.minutes, 2),
+            "f1": self.f1, "right": self.right, "wrong": self.wrong, "missing": self.missing,
+            "delay_seconds": float(np.median(self.delays)) if self.delays else None,
+        }  # fmt: skip
 
     def cells(self) -> tuple[str, ...]:
         """For a table."""
-        minutes = max(self.seconds, 1e-9) / 60
+        minutes, f1 = self.minutes, self.f1
         delay = f"{np.median(self.delays):.2f} ({np.percentile(self.delays, 90):.2f})" if self.delays else "-"
         return (
-            f"{self.f1:.3f}", f"{self.right} / {self.wrong} / {self.missing}", delay,
+            "-" if f1 is None else f"{f1:.3f}", f"{self.right} / {self.wrong} / {self.missing}", delay,
             f"{self.raw_flips / minutes:.1f}", f"{self.flips / minutes:.1f}", f"{self.told / minutes:.1f}",
         )  # fmt: skip
 

@@ -42,7 +42,7 @@ def robustness(
 
     **Pictures with a margin** (rendered people, London where `--london` names it) are rolled by 15 and 30 degrees and
     searched again, cropped by landmarks that miss by 2.5 to 10 % of the distance of the eyes, or by a box of the Haar
-    cascade, which older devices fall back to. Rendered people also turn by 15 and 30 degrees and put on glasses.
+    cascade, which serves where YuNet is not there. Rendered people also turn by 15 and 30 degrees and put on glasses.
 
     Each figure has its 95 % interval over people (over pictures for FER+, which names nobody), and its difference from
     the same faces untouched. A face that is no longer found has no answer: `found` says how many still are.
