@@ -89,6 +89,26 @@ def test_a_ferplus_picture_without_a_face_is_the_crop(tmp_path: Path) -> None:
     np.testing.assert_array_equal(crop, np.full((112, 112, 3), 10))
 
 
+@pytest.mark.parametrize(
+    ("votes", "label"),
+    [
+        pytest.param({"happiness": 6, "neutral": 4}, "joy", id="more-than-half"),
+        pytest.param({"happiness": 5, "neutral": 5}, None, id="half"),
+        pytest.param({"happiness": 5, "neutral": 4, "fear": 1}, "joy", id="single-votes-are-left-out"),
+        pytest.param({"contempt": 6, "neutral": 4}, "contempt", id="contempt-is-the-eighth"),
+        pytest.param({"unknown": 6, "neutral": 4}, None, id="unknown"),
+        pytest.param({"happiness": 1}, None, id="one-voter"),
+        pytest.param({}, None, id="no-votes"),
+    ],
+)
+def test_published_figures_of_ferplus_are_about_clear_majorities(
+    tmp_path: Path, votes: dict[str, int], label: str | None
+) -> None:
+    rows = [("PublicTest", votes), ("Training", votes)]
+    found = [item.row for item in ferplus.items(archive(tmp_path, rows), paper=True)]
+    assert [(row.label, row.split) for row in found] == ([] if label is None else [(label, "test")])
+
+
 def test_the_official_ferplus_files_are_read_side_by_side(tmp_path: Path) -> None:
     pixels = " ".join(["7"] * 48 * 48)
     (tmp_path / "fer2013.csv").write_text(f"emotion,pixels,Usage\n3,{pixels},Training\n3,7 7,PublicTest\n")
@@ -119,6 +139,7 @@ def test_lfw_expressions_are_read_as_the_table_says(tmp_path: Path) -> None:
         ("neutral", "Ben", "test", None),
     ]
     assert rows[0].landmarks == ALIGNED
+    assert [item.row.subject for item in lfw.expressions(tmp_path, only="test")] == ["Ben"]
 
 
 def test_lfw_identities_have_pairs(tmp_path: Path) -> None:
@@ -149,6 +170,7 @@ def test_london_is_for_testing_and_knows_age_and_sex(tmp_path: Path) -> None:
         ("neutral", None, "m", "test"),
     ]
     assert [item.row.path for item in london.items(tmp_path, loose=True)] == ["l/a.jpg", "l/b.jpg"]
+    assert [item.row.split for item in london.items(tmp_path, halves=True)] == ["train", "test"]
 
 
 @pytest.mark.parametrize("kind", ["lfw-expressions", "lfw-identities", "london"])
