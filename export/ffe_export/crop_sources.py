@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ IntArray = npt.NDArray[np.int64]
 
 SUFFIXES: Final = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 PREPARED: Final = "set.json"
+MANIFEST: Final = "manifest.csv"
+HELD_OUT: Final = "test"
+"""Split whose faces are for measuring alone."""
 PREPARED_VERSION: Final = 1
 _JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 
@@ -81,6 +85,47 @@ class PreparedCrops:
         for number in np.unique(shard):
             crops[shard == number] = self.shards[number][index[shard == number] - first[number]]
         return crops
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some crops of a source."""
+
+    source: CropSource
+    index: IntArray
+    """(N,) their positions there."""
+
+    @property
+    def folder(self) -> Path:
+        """Where they lie."""
+        return self.source.folder
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def take(self, index: IntArray) -> ImageArray:
+        """Crops at these positions of the part."""
+        return self.source.take(self.index[index])
+
+
+def without_held_out(source: CropSource) -> CropSource:
+    """A prepared set without its split ``test``; all of it where nothing else would be left.
+
+    Raises:
+        DataError: its manifest cannot be read, or has another number of rows than there are crops.
+    """
+    if not isinstance(source, PreparedCrops):
+        return source
+    path = source.folder / MANIFEST
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            splits = [row.get("split") for row in csv.DictReader(file)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read ({error}); prepare the set again") from error
+    if len(splits) != len(source):
+        raise DataError(f"{path}: has {len(splits)} rows for {len(source)} crops; prepare the set again")
+    kept = np.flatnonzero([split != HELD_OUT for split in splits]).astype(np.int64)
+    return Part(source, kept) if 0 < len(kept) < len(source) else source
 
 
 def open_crops(folder: Path) -> Pictures | PreparedCrops:

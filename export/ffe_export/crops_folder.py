@@ -13,7 +13,15 @@ import numpy as np
 
 from ffe_edge.errors import DataError
 from ffe_edge.types import ImageArray
-from ffe_export.crop_sources import CropSource, IntArray, PreparedCrops, open_crops
+from ffe_export.crop_sources import (
+    HELD_OUT,
+    CropSource,
+    IntArray,
+    Part,
+    PreparedCrops,
+    open_crops,
+    without_held_out,
+)
 
 LEAST_FOR_CALIBRATION: Final = 100
 """Different crops that ranges of activations are taken from at least."""
@@ -29,7 +37,7 @@ class DrawnCrops:
     crops: ImageArray
     """(N, 112, 112, 3) uint8 BGR, in the order of their paths."""
     found: int
-    """How many the folder holds."""
+    """How many there are to draw from."""
     duplicates: int
     """How many of those drawn equal an earlier one, byte by byte."""
     seed: int
@@ -55,6 +63,9 @@ def draw_crops(
 ) -> DrawnCrops:
     """Draw crops of a folder, each as likely as any other; the same folder, limit and seed give the same ones.
 
+    Of a prepared set the split ``test`` is left out, unless there is no other: on a face that something is learned from,
+    were it only the range of an activation, nothing is to be measured.
+
     Args:
         folder: pictures of 112 x 112, wherever below it, or a prepared set of ``ffe-edge train prepare``.
         limit: how many at most; None takes all.
@@ -67,7 +78,7 @@ def draw_crops(
     """
     if least < 1 or (limit is not None and limit < 1):
         raise ValueError(f"at least one crop is drawn, not {limit} with {least} needed")
-    source = open_crops(folder)
+    source = without_held_out(open_crops(folder))
     _check_count(source, limit, least)
     crops = _all_of(source) if limit is None or limit >= len(source) else source.take(drawn(len(source), limit, seed))
     digests = [hashlib.sha256(crop.tobytes()).digest() for crop in crops]
@@ -98,7 +109,8 @@ def crops_sha256(crops: ImageArray) -> str:
 
 def _check_count(source: CropSource, limit: int | None, least: int) -> None:
     if len(source) < least:
-        raise DataError(f"{source.folder}: holds {len(source)} crops, {least} are needed; add more")
+        which = f"crops outside its split {HELD_OUT}" if isinstance(source, Part) else "crops"
+        raise DataError(f"{source.folder}: holds {len(source)} {which}, {least} are needed; add more")
     if limit is not None and limit < least:
         raise DataError(f"{source.folder}: {limit} of its crops are asked for, {least} are needed; ask for more")
 

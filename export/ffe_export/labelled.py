@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ffe_edge.errors import DataError
 from ffe_edge.types import ImageArray
 from ffe_export.crop_sources import (
+    MANIFEST,
     CropSource,
     IntArray,
     Pictures,
@@ -27,7 +28,6 @@ from ffe_export.crops_folder import drawn
 
 StringArray = npt.NDArray[np.str_]
 TABLE: Final = "labels.csv"
-MANIFEST: Final = "manifest.csv"
 NO_LABEL: Final = "no label"
 
 

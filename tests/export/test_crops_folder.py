@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ from verify_parts import some_crops, write_crops
 
 from ffe_edge.errors import DataError
 from ffe_export.crops_folder import crops_sha256, draw_crops, read_crops
-from ffe_train.manifest import Row
+from ffe_train.manifest import Row, Split
 from ffe_train.prepared import write_prepared
 
 
@@ -80,6 +81,28 @@ def test_crops_are_drawn_from_all_shards_of_a_prepared_set(tmp_path: Path, monke
     drawn = read_crops(folder, 5, 3, least=5)
     place = np.sort(np.random.default_rng(3).choice(8, 5, replace=False))
     np.testing.assert_array_equal(drawn, some_crops(8)[place])
+
+
+def with_splits(folder: Path, splits: list[Split]) -> Path:
+    rows = [Row(f"{number}.png", f"s{number}", split=split) for number, split in enumerate(splits)]
+    write_prepared(folder, "toy", some_crops(len(splits)), rows)
+    return folder
+
+
+def test_faces_that_are_for_measuring_are_not_drawn_unless_there_are_no_others(tmp_path: Path) -> None:
+    mixed = with_splits(tmp_path / "mixed", ["test", "train", "test", "val", "train"])
+    np.testing.assert_array_equal(read_crops(mixed, least=3), some_crops(5)[[1, 3, 4]])
+    assert draw_crops(mixed, 2, least=2).found == 3
+    np.testing.assert_array_equal(read_crops(with_splits(tmp_path / "held", ["test"] * 4), least=4), some_crops(4))
+    with pytest.raises(DataError, match="holds 3 crops outside its split test, 4 are needed"):
+        read_crops(mixed, least=4)
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_text("path,subject\na,b\n")])
+def test_a_manifest_that_does_not_belong_to_the_crops_is_told(tmp_path: Path, damage: Callable[[Path], object]) -> None:
+    damage(prepared(tmp_path, 10) / "manifest.csv")
+    with pytest.raises(DataError, match=r"manifest\.csv: .*; prepare the set again"):
+        read_crops(tmp_path, least=5)
 
 
 def absent(folder: Path) -> Path:
