@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -11,6 +12,13 @@ from ffe_edge.cli_terminal import logged, need
 
 if TYPE_CHECKING:
     from ffe_train.commands_measure import Loaded
+
+
+class Runtime(str, Enum):
+    """Of a CPU."""
+
+    ONNXRUNTIME = "onnxruntime"
+    OPENVINO = "openvino"
 
 
 def measure(
@@ -24,7 +32,7 @@ def measure(
     against: Annotated[
         Optional[Path], typer.Option(help="Another model: how far apart the two are on the same faces.")
     ] = None,
-    backend: Annotated[str, typer.Option(help="onnxruntime or openvino.")] = "onnxruntime",
+    backend: Annotated[Runtime, typer.Option(help="That runs it.")] = Runtime.ONNXRUNTIME,
     threads: Annotated[int, typer.Option(min=1, help="Of the runtime.")] = 1,
     resamples: Annotated[int, typer.Option(min=100, help="Of the bootstrap over people.")] = 10_000,
 ) -> None:
@@ -43,8 +51,8 @@ def measure(
     from ffe_train.commands_measure import measure_model
 
     with logged() as console:
-        ours = _loaded(model, threads, backend)
-        other = None if against is None else _loaded(against, threads, backend)
+        ours = _loaded(model, threads, backend.value)
+        other = None if against is None else _loaded(against, threads, backend.value)
         measure_model(
             ours, other, sets=sets, names=names or (), out=out, resamples=resamples, console=console
         )  # fmt: skip

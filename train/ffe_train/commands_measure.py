@@ -42,14 +42,7 @@ class Loaded:
 
 
 def measure_model(
-    ours: Loaded,
-    other: Loaded | None,
-    *,
-    sets: Path,
-    names: Sequence[str],
-    out: Path,
-    resamples: int,
-    console: Console,
+    ours: Loaded, other: Loaded | None, *, sets: Path, names: Sequence[str], out: Path, resamples: int, console: Console
 ) -> dict[str, Any]:
     """Measure a model and write what was found.
 
@@ -58,12 +51,9 @@ def measure_model(
         other: one that it is compared with on the same faces.
         sets: folder of prepared sets.
         names: which of these; none: all with labelled faces in the split ``test``.
-        out: folder of ``figures.json``, ``predictions-SET.csv`` and ``failures.png``.
+        out: folder of ``figures.json``, whose content is given back, ``predictions-SET.csv`` and ``failures.png``.
         resamples: of the bootstrap.
         console: told how far it is and what was found.
-
-    Returns:
-        What stands in ``figures.json``.
 
     Raises:
         ConfigError: the two models tell other labels.
@@ -79,16 +69,7 @@ def measure_model(
         write_predictions(predictions, out / f"predictions-{held.name}.csv")
         failures[set_of(held.faces.rows[0].source)] = worst(held, predictions, MOST_FAILURES)
         console.print(_line(held.name, found[held.name]), highlight=False, markup=False, soft_wrap=True)
-    result = {
-        "version": VERSION,
-        "model": jsonable(model_facts(ours.path, ours.spec)),
-        "against": None if other is None else jsonable(model_facts(other.path, other.spec)),
-        "backend": ours.run.backend,
-        "commit": commit(),
-        "resamples": resamples,
-        "sets": found,
-        "reach": reach(found),
-    }
+    result = {**_about(ours, other), "resamples": resamples, "sets": found, "reach": reach(found)}
     write_json(result, out / FIGURES)
     _write_failures(failures, out / FAILURES)
     for line in verdicts_in_words(result["reach"]):
@@ -103,6 +84,17 @@ def verdicts_in_words(verdicts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             told = "reached" if one["sure"] else "reached, but its interval goes beyond" if one["reached"] else "MISSED"
             interval = f"{one['value']:.3f} ({one['low']:.3f} to {one['high']:.3f})"
             yield f"{one['set']}: {one['figure']} {interval}, wanted {one['sense']} {one['target']:g}: {told}"
+
+
+def _about(ours: Loaded, other: Loaded | None) -> dict[str, Any]:
+    against_it = None if other is None else jsonable(model_facts(other.path, other.spec))
+    return {
+        "version": VERSION,
+        "model": jsonable(model_facts(ours.path, ours.spec)),
+        "against": against_it,
+        "backend": ours.run.backend,
+        "commit": commit(),
+    }
 
 
 def _check(ours: Loaded, other: Loaded | None) -> None:

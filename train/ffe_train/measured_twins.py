@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from ffe_train.bootstrap import interval, person_confusion
 from ffe_train.failures import set_of
 from ffe_train.jsonable import jsonable
-from ffe_train.measured import HELD_OUT, HeldOut
+from ffe_train.measured import HeldOut
 from ffe_train.metrics import accuracy
 from ffe_train.predictions import Predictions
 from ffe_train.prepared import PreparedSet, open_prepared
 
-AT_ONCE = 512
+AT_ONCE: Final = 512
+LEARNED: Final = "train"
 
 
 def without_twins(held: HeldOut, predictions: Predictions, sets: Path, resamples: int) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def without_twins(held: HeldOut, predictions: Predictions, sets: Path, resamples
     Args:
         held: the faces.
         predictions: what was said about them.
-        sets: folder of prepared sets: looked through are their faces of the same source in the splits that are learned.
+        sets: folder of prepared sets: looked through are their faces of the same source in the split ``train``.
         resamples: of the bootstrap.
 
     Returns:
@@ -40,11 +41,11 @@ def without_twins(held: HeldOut, predictions: Predictions, sets: Path, resamples
 
 
 def _learned(sets: Path, sources: set[str]) -> list[PreparedSet]:
-    """Faces that are not held out, of sets of the same pictures: a name may go on, as ferplus-paper's after ferplus."""
+    """What is learned of sets of the same pictures: a name may go on, as ferplus-paper's after ferplus."""
     words = set(map(set_of, sources))
     every = [open_prepared(path.parent) for path in sorted(sets.glob("*/set.json"))]
     same = [one for one in every if set(map(set_of, np.unique(one.source).tolist())) & words]
-    parts = [one.select(np.flatnonzero((one.split != HELD_OUT) & (one.split != ""))) for one in same]
+    parts = [one.select(np.flatnonzero(one.split == LEARNED)) for one in same]
     return [part for part in parts if len(part)]
 
 

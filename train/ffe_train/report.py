@@ -175,12 +175,10 @@ def _repeats(predictions: Predictions) -> dict[str, Any]:
 
 
 def calibrated(predictions: Predictions, resamples: int, seed: int) -> dict[str, Any]:
-    """Errors of calibration, and its bins.
-
-    A bin has the wider of the intervals over people and Wilson's: draws of a few right answers never differ.
-    """
+    """Errors of calibration, and its bins: each has the wider of the intervals over people and Wilson's."""
     probs, truth = predictions.probs, predictions.truth
     bins = reliability(probs, truth, BINS)
+    # Draws of a few right answers never differ: an interval over people alone would have no width.
     of_people = _accuracy_of_bins(predictions, [b.low for b in bins], resamples, seed)
     return {
         "ece": expected_calibration_error(probs, truth),
