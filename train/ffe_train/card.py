@@ -75,7 +75,7 @@ def _head(model: Json, figures: Json) -> Iterator[str]:
     )
     yield (
         "This page is written by `ffe-edge train card`. Its figures are those of the very file, run by"
-        f" {figures['backend']} on faces that were not learned from (SHA-256 `{model['sha256'][:16]}…`).\n"
+        f" {figures['backend']} on the held-out parts of the sets (SHA-256 `{model['sha256'][:16]}…`).\n"
     )
 
 
