@@ -117,6 +117,7 @@ def test_the_official_ferplus_files_are_read_side_by_side(tmp_path: Path) -> Non
     (tmp_path / "fer2013new.csv").write_text(f"{names}\nTraining,a.png,{scores}\nPublicTest,b.png,{scores}\n")
     first, second = ferplus.items(tmp_path)
     assert (first.row.path, first.row.label, first.read().max()) == ("fer2013.csv#0", "joy", 7)
+    assert first.row.subject != second.row.subject
     with pytest.raises(DataError, match="48 x 48 grey values"):
         second.read()
 

@@ -71,7 +71,7 @@ def items(path: Path, *, source: str = "ferplus", paper: bool = False) -> Iterat
         if other := sum(votes[theirs] for theirs in OTHERS):
             ours[OTHER] = other
         label = VOTES[max(VOTES, key=lambda theirs: votes[theirs])]
-        row = Row(name, Path(name).stem, label, ours, held_out if usage == "Training" else "test", source)
+        row = Row(name, _picture(name), label, ours, held_out if usage == "Training" else "test", source)
         yield Item(row, partial(_enlarged, read), WHOLE)
 
 
@@ -88,7 +88,7 @@ Line = tuple[Mapping[str, float], str, str, Callable[[], ImageArray]]
 def _of_paper(rows: Iterable[Line], source: str) -> Iterator[Item]:
     for votes, usage, name, read in rows:
         if usage != "Training" and (label := paper_label(votes)):
-            row = Row(name, Path(name).stem, label, split="test", source=source)
+            row = Row(name, _picture(name), label, split="test", source=source)
             yield Item(row, partial(_enlarged, read), WHOLE)
 
 
@@ -110,6 +110,11 @@ def _official(folder: Path) -> Iterator[Line]:
             raise DataError(f"{folder}: line {number + 2} of fer2013.csv and fer2013new.csv have another Usage")
         name = f"fer2013.csv#{number}"
         yield _votes(line, folder), line["Usage"], name, partial(_grey, picture["pixels"], f"{folder}/{name}")
+
+
+def _picture(name: str) -> str:
+    """``images/fer7.png`` -> ``fer7``; a line of a csv keeps its number."""
+    return Path(name).name.removesuffix(".png")
 
 
 def _check_columns(path: Path, columns: object) -> None:
