@@ -63,8 +63,8 @@ def draw_crops(
 ) -> DrawnCrops:
     """Draw crops of a folder, each as likely as any other; the same folder, limit and seed give the same ones.
 
-    Of a prepared set the split ``test`` is left out, unless there is no other: on a face that something is learned from,
-    were it only the range of an activation, nothing is to be measured.
+    Of a prepared set the split ``test`` is left out, unless there is no other: nothing is to be measured on a face that
+    something was learned from, were it only the range of an activation.
 
     Args:
         folder: pictures of 112 x 112, wherever below it, or a prepared set of ``ffe-edge train prepare``.

@@ -58,7 +58,7 @@ def to_onnx(network: Deployed, spec: ModelSpec) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the tracing exporter is quick and its graphs are plain
         # torch's own modules check sizes, which do not change with the batch; an instance norm has no other mode
-        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning, module=r"torch\.nn\.")
+        warnings.filterwarnings("ignore", message="Converting a tensor to a Python", module=r"torch\.nn\.")
         warnings.filterwarnings("ignore", message=".*operator 'instance_norm' is set to train=True")
         torch.onnx.export(
             network,
