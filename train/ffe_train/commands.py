@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from ffe_train.prepare import prepare
 from ffe_train.prepared import open_prepared
 from ffe_train.pretrain import pretrain
 from ffe_train.pretrain_loop import Epoch, Step
+from ffe_train.progress import bar_shown
 from ffe_train.recipes import Distil, Pretrain, Transfer, load_stage
 from ffe_train.sources import KINDS, RENDERED, detect_kind, ferplus, open_pairs, open_source
 from ffe_train.stage_folder import stage_named
@@ -225,23 +225,4 @@ def _bar(things: Iterable[Any], words: str, total: int, console: Console) -> Ite
     with bar_shown(words, total, console) as advance:
         for thing in things:
             yield thing
-            advance()
-
-
-@contextmanager
-def bar_shown(words: str, total: int, console: Console) -> Iterator[Callable[[], None]]:
-    """A bar that each call of what is given moves on by one; a line at every tenth where there is no terminal."""
-    if console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console) as progress:
-            task = progress.add_task(words, total=total)
-            yield lambda: progress.advance(task)
-        return
-    steps = itertools.count(1)
-    tenth = max(1, total // 10)
-
-    def advance() -> None:
-        if (done := next(steps)) % tenth == 0:
-            console.print(f"{words}: {done} of {total}", highlight=False)
-
-    yield advance
+            advance(1)
