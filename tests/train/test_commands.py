@@ -259,7 +259,7 @@ def test_a_word_that_is_no_choice_is_refused_with_the_choices(words: tuple[str, 
 @pytest.mark.parametrize(
     ("choices", "words"),
     [
-        pytest.param(cli_choices.Architecture, networks.Architecture, id="architecture"),
+        pytest.param(cli_choices.Architecture, networks.Imported, id="architecture"),
         pytest.param(cli_choices.WeightKind, import_weights.Kind, id="kind"),
         pytest.param(cli_choices.Flavour, recipes.Network.model_fields["flavour"].annotation, id="flavour"),
     ],

@@ -20,7 +20,9 @@ from ffe_train.face_resnet import Embedding, FaceResNet, Flavour
 from ffe_train.lean_resnet import LeanResNet
 from ffe_train.plain_resnet import PlainResNet
 
-Architecture = Literal["resnet18", "resnet50", "face-resnet18", "face-resnet50", "lean-resnet14"]
+Imported = Literal["resnet18", "resnet50", "face-resnet18", "face-resnet50"]
+"""Of which there are public weights."""
+Architecture = Literal[Imported, "lean-resnet14"]
 Preset = Literal["tiny", "small", "paper"]
 Tap = Literal["embedding", "pooled"]
 
