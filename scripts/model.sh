@@ -14,6 +14,7 @@ fi
 FFE=${FFE:-.venv/bin/ffe-edge}
 FACES=${FACES:-../shared/data}
 DETECTOR=${DETECTOR:-../shared/detector_yunet/yunet_n_640_640.onnx}
+VIDEOS=${VIDEOS:-../shared/videos}
 THREADS=${THREADS:-2}
 SETS=runs/sets
 OUT=runs/model
@@ -77,6 +78,13 @@ measure "$MODEL" "$OUT/figures" ${PREVIOUS:+--against "$PREVIOUS"}
 say "faces that are hard to see"
 "$FFE" train robustness "$MODEL" --sets "$SETS" --out "$OUT/figures" --detector "$DETECTOR" --london "$FACES/london" \
     --threads "$THREADS"
+shopt -s nullglob
+clips=("$VIDEOS"/*.mp4 "$VIDEOS"/*.mkv)
+if [ ${#clips[@]} -gt 0 ]; then
+    say "clips"
+    "${PYTHON:-.venv/bin/python}" benchmarks/events.py --clip "${clips[@]}" --detector "$DETECTOR" --model "$MODEL" \
+        --rendered 4 --threads "$THREADS" --json "$OUT/figures/clips.json"
+fi
 say "the card"
 "$FFE" train card "$STAGE" --figures "$OUT/figures" --export "$OUT/export" --out "$OUT/README.md"
 

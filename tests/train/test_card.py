@@ -30,6 +30,7 @@ STAGE = {
     "start": {"name": "adaface", "sha256": "0"},
 }
 ROW = {"set": "lfw", "n": 20, "accuracy": 0.75, "low": 0.5, "high": 0.9}
+CLIP = {"seconds": 34.9, "people": 6, "flips_per_minute_raw": 4.2, "flips_per_minute_filtered": 2.1, "f1": 0.78}
 CONDITIONS = [
     {**ROW, "name": "clean", "strength": "", "found": 1.0},
     {**ROW, "name": "jpeg", "strength": "quality 10", "found": 1.0},
@@ -63,6 +64,8 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sha256 = figures_of(folder)["model"]["sha256"]
     robustness = {"version": 1, "model": {"sha256": sha256}, "conditions": CONDITIONS}
     (folder / "figures" / "robustness.json").write_text(json.dumps(robustness))
+    clips = {"version": 1, "model": {"sha256": sha256}, "clips": [{"clip": "hall.mp4", **CLIP}], "total": CLIP}
+    (folder / "figures" / "clips.json").write_text(json.dumps(clips))
     (folder / "figures" / "robustness.png").write_bytes((folder / "figures" / "failures.png").read_bytes())
     (folder / "stage").mkdir()
     (folder / "stage" / "stage.json").write_text(json.dumps(STAGE))
@@ -95,6 +98,7 @@ def page(there: Path) -> str:
         pytest.param("| LFW | 0.850 | 0.000 (0.000-0.000) |", id="against"),
         pytest.param("| FER+ | 25,393 | FER2013's web images", id="set"),
         pytest.param("| LFW, people | in a stage before |", id="set-before"),
+        pytest.param("| hall.mp4 | 35 | 6 | 4.2 | 2.1 | 0.78 |", id="clips"),
         pytest.param("| jpeg quality 10 | 0.75 (0.50-0.90) |", id="robustness"),
         pytest.param("| roll +30° | 0.75 (0.50-0.90), 80% found |", id="found"),
         pytest.param(
@@ -150,6 +154,7 @@ def test_without_the_rest_a_card_is_of_figures_alone(there: Path) -> None:
     ("file", "change", "message"),
     [
         pytest.param("stage/stage.json", {"commit": "other"}, "is not of this stage", id="another-training"),
+        pytest.param("figures/clips.json", {"model": {"sha256": "0"}}, "of another model file", id="another-clip"),
         pytest.param("figures/robustness.json", {"model": {"sha256": "0"}}, "of another model file", id="another-file"),
     ],
 )

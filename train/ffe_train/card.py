@@ -27,6 +27,8 @@ class CardFacts:
     """``figures.json`` of ``ffe-edge train measure``."""
     robustness: Json | None = None
     """``robustness.json`` of ``ffe-edge train robustness``."""
+    clips: Json | None = None
+    """``clips.json`` of ``benchmarks/events.py --json``."""
     export: Json | None = None
     """``report.json`` of ``ffe-edge export``."""
     pictures: Mapping[str, str] = field(default_factory=dict)
@@ -46,6 +48,7 @@ def model_card(facts: CardFacts) -> str:
         ["## By age and sex\n", *tables.groups(detailed), *_by_age(detailed)],
         _calibration(detailed, facts),
         _robustness(facts),
+        _clips(facts.clips),
         _int8(facts.export),
         ["## By class\n", "95 % intervals as above; labels that a set has no image of are left out.\n"],
         tables.classes(detailed),
@@ -165,6 +168,18 @@ def _robustness(facts: CardFacts) -> Iterator[str]:
     yield from tables.robustness(facts.robustness["conditions"])
     if "robustness" in facts.pictures:
         yield f"![Accuracy under each condition]({facts.pictures['robustness']})\n"
+
+
+def _clips(clips: Json | None) -> Iterator[str]:
+    if clips is None:
+        return
+    yield "## On video\n"
+    yield (
+        "The daemon's own chain on clips. A flip is a change of the likeliest expression of somebody who is watched:"
+        " raw, look by look, and as the filter lets it through. Event F1 counts changes told against changes acted,"
+        " where the truth is known. Most clips last a few seconds, in which one flip weighs much.\n"
+    )
+    yield from tables.clips(clips)
 
 
 def _int8(report: Json | None) -> Iterator[str]:

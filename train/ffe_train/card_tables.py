@@ -124,6 +124,24 @@ def _conditions(conditions: Sequence[Json]) -> Iterator[str]:
     yield from table(["condition", *(terms_of(one).name for one in sets)], rows)
 
 
+def clips(record: Json) -> Iterator[str]:
+    """A row a clip, and one for all together."""
+    head = ["clip", "seconds", "people", "flips a minute, raw", "filtered", "event F1"]
+    rows = [[one["clip"], *_clip(one)] for one in record["clips"]]
+    yield from table(head, [*rows, ["all", *_clip(record["total"])]])
+
+
+def _clip(one: Json) -> list[str]:
+    f1 = one.get("f1")
+    return [
+        f"{one['seconds']:.0f}",
+        str(one["people"]),
+        f"{one['flips_per_minute_raw']:.1f}",
+        f"{one['flips_per_minute_filtered']:.1f}",
+        DASH if f1 is None else f"{f1:.2f}",
+    ]
+
+
 def int8(report: Json) -> Iterator[str]:
     """A row a way to run the INT8 files: agreement with FP32, and accuracy where labelled faces were checked."""
     rows = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from ffe_train.resume import RECORD
 from ffe_train.small_png import small_png
 
 ROBUSTNESS, ROBUSTNESS_PICTURE = "robustness.json", "robustness.png"
+CLIPS = "clips.json"
 MOST_BYTES: Final = 400_000
 """Of the picture of robustness."""
 
@@ -28,7 +29,7 @@ def write_card(stage: Path, figures: Path, out: Path, *, export: Path | None, co
 
     Args:
         stage: folder of the training.
-        figures: folder of ``measure`` and, where it was run, ``robustness``.
+        figures: folder of ``measure`` and, where they were run, ``robustness`` and ``benchmarks/events.py --json``.
         out: the page; pictures lie beside it, named after the model.
         export: the bundle's folder or its ``report.json``, for figures of INT8.
         console: told what was written.
@@ -39,14 +40,15 @@ def write_card(stage: Path, figures: Path, out: Path, *, export: Path | None, co
     record = _read(stage / RECORD, "give the folder of a finished stage")
     found = _read(figures / FIGURES, "`ffe-edge train measure` writes it")
     robustness = read_json(figures / ROBUSTNESS) if (figures / ROBUSTNESS).is_file() else None
+    clips = read_json(figures / CLIPS) if (figures / CLIPS).is_file() else None
     report = None if export is None else read_json(export / "report.json" if export.is_dir() else export)
-    _check_same(record, found, robustness, figures)
+    _check_same(record, found, {ROBUSTNESS: robustness, CLIPS: clips}, figures)
     names = {}
     for name, picture in _pictures(found, figures, robustness):
         path = out.with_name(f"{found['model']['name']}-{name}.png")
         write_atomically(path, picture)
         names[name] = path.name
-    write_atomically(out, model_card(CardFacts(record, found, robustness, report, names)).encode())
+    write_atomically(out, model_card(CardFacts(record, found, robustness, clips, report, names)).encode())
     beside = f", beside it {', '.join(names.values())}" if names else ""
     console.print(f"{out}{beside}", highlight=False, markup=False, soft_wrap=True)
 
@@ -57,7 +59,7 @@ def _read(path: Path, what_to_do: str) -> dict[str, Any]:
     return read_json(path)
 
 
-def _check_same(record: Json, found: Json, robustness: Json | None, figures: Path) -> None:
+def _check_same(record: Json, found: Json, others: Mapping[str, Json | None], figures: Path) -> None:
     """Figures of one model under the recipe of another would be a lie."""
     model = found["model"]
     try:
@@ -68,8 +70,9 @@ def _check_same(record: Json, found: Json, robustness: Json | None, figures: Pat
         raise DataError(
             f"{figures / FIGURES}: is of {model['file']}, which is not of this stage; measure the stage's export"
         )
-    if robustness is not None and robustness["model"]["sha256"] != model["sha256"]:
-        raise DataError(f"{figures / ROBUSTNESS}: is of another model file than {FIGURES}; measure the same one")
+    for name, other in others.items():
+        if other is not None and other["model"]["sha256"] != model["sha256"]:
+            raise DataError(f"{figures / name}: is of another model file than {FIGURES}; measure the same one")
 
 
 def _pictures(found: Json, figures: Path, robustness: Json | None) -> Iterator[tuple[str, bytes]]:
