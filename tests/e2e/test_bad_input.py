@@ -27,7 +27,7 @@ from e2e.program import ffe_edge
         ),
         pytest.param(("run", "--site", "Kiso Home", "--print"), "site", id="bad-site"),
         pytest.param(("demo", "--port", "{port}", "--no-browser"), "--port", id="port-in-use"),
-        pytest.param(("models", "fetch", "--from", "{tmp}/text.mp4"), "SHA-256", id="wrong-hash"),
+        pytest.param(("models", "fetch", "--from", "{tmp}/text.mp4"), "not the pinned", id="wrong-size"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments: tuple[str, ...], named: str, tmp_path: Path) -> None:

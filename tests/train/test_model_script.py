@@ -29,7 +29,9 @@ def run(folder: Path, faces: tuple[str, ...], *arguments: str) -> tuple[subproce
     stub.chmod(0o755)
     detector.touch()
     log.touch()
-    environment = {**os.environ, "FACES": str(folder), "DETECTOR": str(detector), "FFE": str(stub), "SHIP": ""}
+    (folder / "hall.mp4").touch()
+    given = {"FACES": folder, "DETECTOR": detector, "VIDEOS": folder, "FFE": stub, "PYTHON": stub, "SHIP": ""}
+    environment = {**os.environ, **{name: str(value) for name, value in given.items()}}
     script = ["bash", str(ROOT / "scripts" / "model.sh"), *arguments]
     done = subprocess.run(script, env=environment, capture_output=True, text=True, check=False)
     return done, log.read_text().splitlines()
@@ -38,6 +40,9 @@ def run(folder: Path, faces: tuple[str, ...], *arguments: str) -> tuple[subproce
 def test_every_command_is_one_and_they_come_in_order(tmp_path: Path) -> None:
     done, called = run(tmp_path, FACES, "--fresh")
     assert done.returncode == 0, done.stderr
+    (clips,) = (line for line in called if line.startswith("benchmarks/"))
+    assert f"--clip {tmp_path / 'hall.mp4'} --detector" in clips
+    called.remove(clips)
     assert [" ".join(line.split()[: 1 + line.startswith("train")]) for line in called] == ORDER
     answers = {
         line: CliRunner().invoke(app, [*line.split(), "--help"]) for line in called
