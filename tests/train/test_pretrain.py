@@ -217,3 +217,23 @@ def test_a_stage_does_not_start_from_its_own_folder(sets: dict[str, PreparedSet]
     with pytest.raises(ConfigError, match="starts from its own folder"):
         run(sets, tmp_path, recipe, start=first.folder, options=replace(CPU, fresh=True))
     assert (first.folder / "weights.safetensors").is_file()
+
+
+def test_a_temperature_is_fitted_to_faces_that_were_not_learned_and_anew_for_other_sets(
+    sets: dict[str, PreparedSet], tmp_path: Path
+) -> None:
+    both = {**sets, "more": expressions(tmp_path / "more", count=96)}
+    changes: dict[str, Any] = {"data": ["faces", "more"], "schedule": {"epochs": 2}}
+    all_of_them = run(both, tmp_path, recipe_of("expression", **changes))
+    first = read_stored(all_of_them.folder).about["temperature"]
+    before = weights(all_of_them)
+    some = run(both, tmp_path, recipe_of("expression", **changes, calibrate=["more"]))
+    about = read_stored(some.folder).about
+    assert about["temperature"] == some.record["temperature"] != first > 0
+    assert (about["labels"], about["people_sha256"]) == (list(LABELS), all_of_them.record["people_sha256"])
+    after = weights(some)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    again = run(both, tmp_path, recipe_of("expression", **changes, calibrate=["more"]))
+    assert again.record == some.record
+    with pytest.raises(ValueError, match="calibrate: toy is not in data"):
+        recipe_of("expression", calibrate=["toy"])

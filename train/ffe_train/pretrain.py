@@ -17,7 +17,6 @@ from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from ffe_edge.errors import ConfigError
 from ffe_train.batches import Epochs
-from ffe_train.calibration import fit_temperature
 from ffe_train.checkpoint import (
     load_backbone,
     save_backbone,
@@ -27,7 +26,6 @@ from ffe_train.checkpoint import (
 from ffe_train.devices import Options, launched, silent
 from ffe_train.files import commit, read_json, write_atomically, write_json
 from ffe_train.heads import new_head
-from ffe_train.logits import logits_of
 from ffe_train.networks import ExpressionNetwork, NetworkSpec, new_backbone
 from ffe_train.people import PEOPLE, People, people_of, write_people
 from ffe_train.prepared import PreparedSet
@@ -38,6 +36,7 @@ from ffe_train.resume import RECORD, RESUME, digest_of, finished, load_position
 from ffe_train.stage_folder import Origin, check_own, origin_of
 from ffe_train.tasks import NINE, Task
 from ffe_train.teaching import taught
+from ffe_train.temperature import calibrated_anew, temperature_of
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +95,7 @@ def pretrain(
     if record is not None:
         logger.info("stage %s is done already", recipe.name)
         _add_people(folder, people)
-        return StageResult(folder, record)
+        return StageResult(folder, calibrated_anew(folder, record, lesson, recipe))
     learner = new_learner(recipe, lesson, start)
     fabric = launched(options, precision=recipe.schedule.precision, batch=recipe.schedule.batch)
     training = Training(recipe, lesson, learner, fabric, epochs_of(recipe, lesson, fabric, options))
@@ -160,7 +159,8 @@ def _made_of(recipe: Pretrain, lesson: Lesson, start: Path | None) -> dict[str, 
     if recipe.network.start_from and start is None:
         raise ConfigError(f"{recipe.name}: starts from {recipe.network.start_from}, which is not given")
     digest = "" if start is None else weights_digest(start)
-    return {"recipe": recipe.model_dump(mode="json"), **lesson.made_of, "start": digest}
+    weights = {key: value for key, value in recipe.model_dump(mode="json").items() if key != "calibrate"}
+    return {"recipe": weights, **lesson.made_of, "start": digest}
 
 
 def _run(training: Training, folder: Path, made_of: Mapping[str, Any], options: Options) -> None:
@@ -193,15 +193,6 @@ def _add_people(folder: Path, people: People) -> None:
         write_people(people, folder)
 
 
-def _calibration(training: Training) -> dict[str, float]:
-    """The temperature of least loss on the faces of ``val``; nothing where there are none."""
-    lesson = training.lesson
-    if lesson.val is None or lesson.val_class is None:
-        return {}
-    logits = logits_of(training.result_network, lesson.val, training.fabric.device)
-    return {"temperature": fit_temperature(logits, lesson.val_class)}
-
-
 def _finish(training: Training, folder: Path, made_of: Mapping[str, Any], origin: Origin, people: People) -> None:
     """People and weights first, then the record that makes the stage a finished one, then the position goes."""
     recipe, lesson, result = training.recipe, training.lesson, training.result
@@ -215,7 +206,8 @@ def _finish(training: Training, folder: Path, made_of: Mapping[str, Any], origin
     write_people(people, folder)
     if isinstance(result, ExpressionNetwork):
         spec = result.backbone.spec
-        about |= _calibration(training)
+        temperature = temperature_of(training.result_network, lesson, recipe, training.fabric.device)
+        about |= {} if temperature is None else {"temperature": temperature}
         save_expression_network(training.result_state, folder, spec, lesson.classes, about)
     else:
         save_backbone(training.result_state, folder, result.spec, about)

@@ -38,6 +38,8 @@ class Lesson:
     """Labelled faces that measure expressions."""
     val_class: IntArray | None = None
     """(V,) their class ids."""
+    val_set: IntArray | None = None
+    """(V,) which of the recipe's sets they are of."""
     pairs: PreparedSet | None = None
     """The set whose pairs measure identities."""
 
@@ -116,13 +118,22 @@ def _expressions(
             f"{recipe.name}: no face to learn shows {', '.join(missing)}; add some, or name in the recipe's labels "
             "those that are shown"
         )
-    judges = joined([one.select(np.flatnonzero(one.split == "val")) for one in chosen])
+    watched = [one.select(np.flatnonzero(one.split == "val")) for one in chosen]
+    judges, of_set = joined(watched), np.repeat(np.arange(len(watched)), [len(one) for one in watched])
     truth = judges.targets(task, 0.0)
     told = np.flatnonzero(truth.sum(axis=1) > 0)
     val = judges.select(told) if len(told) else None
     made_of = {"data": _digests(recipe, [*chosen, *unlabelled]), "labels": ", ".join(task.labels)}
     return Lesson(
-        train, targets, task.labels, _counts(parts), _weights(recipe), made_of, val, truth[told].argmax(axis=1)
+        train,
+        targets,
+        task.labels,
+        _counts(parts),
+        _weights(recipe),
+        made_of,
+        val,
+        truth[told].argmax(axis=1),
+        of_set[told],
     )
 
 

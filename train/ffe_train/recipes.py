@@ -95,6 +95,8 @@ class Pretrain(Section):
     schedule: Schedule = Schedule()
     teaching: Teaching | None = None
     """Expressions only."""
+    calibrate: tuple[Name, ...] = ()
+    """Sets whose split ``val`` fits the temperature (expressions); empty: all. It changes no weight."""
 
     @property
     def learned(self) -> tuple[str, ...]:
@@ -103,8 +105,8 @@ class Pretrain(Section):
 
     @model_serializer(mode="wrap")
     def _without_nothing(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A record says nothing of teachers where there are none."""
-        return {key: value for key, value in dump(self).items() if key != "teaching" or value is not None}
+        """A record says nothing of what is not there."""
+        return {key: value for key, value in dump(self).items() if value or key not in {"teaching", "calibrate"}}
 
     @model_validator(mode="after")
     def _check(self) -> Pretrain:
@@ -112,6 +114,8 @@ class Pretrain(Section):
             raise ValueError("head.kind: expressions are learned with softmax")
         if self.learn == "identity" and self.teaching:
             raise ValueError("teaching: identities have no teachers; take it away")
+        if unknown := set(self.calibrate) - set(self.data):
+            raise ValueError(f"calibrate: {', '.join(sorted(unknown))} is not in data")
         if unknown := set(self.weights) - set(self.learned):
             raise ValueError(f"weights: {', '.join(sorted(unknown))} is not in data")
         if self.learn == "expression" and self.pairs:
