@@ -28,14 +28,14 @@ export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296 MALLO
 say() { printf '\n== %s\n' "$*"; }
 
 missing=()
-for path in "$FACES/ferplus/ferplus_dev.zip" "$FACES/lfw_expressions/labels.csv" "$FACES/lfw_identities/labels.csv" \
+for path in "$FACES/ferplus/ferplus_dev.zip" "$FACES/lfw_expressions/labels.csv" \
     "$FACES/london/labels.csv" "$DETECTOR" ${PREVIOUS:+"$PREVIOUS"}; do
     [ -f "$path" ] || missing+=("$path")
 done
 if [ ${#missing[@]} -gt 0 ]; then
     echo "ffe-edge: the default model learns from real faces, and here is no" >&2
     printf '  %s\n' "${missing[@]}" >&2
-    echo "Give FACES=folder with ferplus/, lfw_expressions/, lfw_identities/ and london/ as train/DATA.md describes them," >&2
+    echo "Give FACES=folder with ferplus/, lfw_expressions/ and london/ as train/DATA.md describes them," >&2
     echo "and DETECTOR=yunet_n_640_640.onnx (\`ffe-edge models fetch\` says where it puts it)." >&2
     exit 2
 fi
@@ -48,7 +48,6 @@ say "faces"
 prepare "$FACES/ferplus/ferplus_dev.zip" ferplus
 prepare "$FACES/ferplus/ferplus_dev.zip" ferplus-paper --option paper=true
 prepare "$FACES/lfw_expressions" lfw
-prepare "$FACES/lfw_identities" lfw-identities
 prepare "$FACES/london" london --option halves=true
 prepare rendered-expressions rendered --option people=240 --option images=27 --option ages=20,95 --option seed=11 \
     --option domain=home
