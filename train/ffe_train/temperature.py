@@ -33,7 +33,7 @@ def temperature_of(network: nn.Module, lesson: Lesson, recipe: Pretrain, device:
         recipe: names the sets; nothing named: all.
         device: where the network is.
     """
-    if lesson.val is None or lesson.val_class is None:
+    if lesson.val is None or lesson.val_class is None or lesson.val_set is None:
         return None
     wanted = [number for number, name in enumerate(recipe.data) if name in (recipe.calibrate or recipe.data)]
     index = np.flatnonzero(np.isin(lesson.val_set, wanted))
