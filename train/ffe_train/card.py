@@ -177,7 +177,8 @@ def _clips(clips: Json | None) -> Iterator[str]:
     yield (
         "The daemon's own chain on clips. A flip is a change of the likeliest expression of somebody who is watched:"
         " raw, look by look, and as the filter lets it through. Event F1 counts changes told against changes acted,"
-        " where the truth is known. Most clips last a few seconds, in which one flip weighs much.\n"
+        " where the truth is known. Most clips last a few seconds, in which one flip weighs much; a clip made of London"
+        " photographs shows people of both halves, those learned from too.\n"
     )
     yield from tables.clips(clips)
 
