@@ -93,7 +93,7 @@ def test_tables_are_merged_key_by_key() -> None:
         pytest.param('like = "first"', 'like = "third"', "is like third, which does not stand before it", id="like"),
         pytest.param("epochs = 2", "epoch = 2", "schedule.epoch: unknown key", id="key"),
         pytest.param("seeds = [0, 1]", "seeds = []", "seeds", id="no-seed"),
-        pytest.param("seeds = [0, 1]", "seeds = [0", "cannot be parsed", id="no-toml"),
+        pytest.param("seeds = [0, 1]", "seeds = [0", "is not valid TOML", id="no-toml"),
     ],
 )
 def test_a_ladder_that_cannot_stand_is_told_in_one_line(tmp_path: Path, old: str, new: str, reason: str) -> None:

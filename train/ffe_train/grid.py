@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,7 @@ from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from ffe_edge.errors import ConfigError
 from ffe_train.recipes import Name, Pretrain, Section, Transfer, stage_of
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from ffe_train.toml_file import read_toml
 
 SCRATCH = "scratch"
 Architecture = Literal["resnet18", "resnet50", "face-resnet18", "face-resnet50", "lean-resnet14"]
@@ -105,11 +100,7 @@ def load_grid(path: Path) -> Grid:
         ConfigError: it cannot be read, or a key is unknown or out of range.
     """
     try:
-        return Grid.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); see train/recipes/") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not valid TOML: {error}") from error
+        return Grid.model_validate(read_toml(path, "see train/recipes/"))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for at, part in enumerate(first["loc"]) if (at, first["loc"][0]) != (2, "pretraining"))

@@ -6,7 +6,6 @@ ladder keeps goes into the model whose figures are then taken on the split ``tes
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +26,7 @@ from ffe_train.prepared import PreparedSet, open_prepared
 from ffe_train.pretrain import pretrain
 from ffe_train.recipes import Name, Pretrain, Section, stage_of
 from ffe_train.tasks import NINE
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from ffe_train.toml_file import read_toml
 
 LIKE: Final = "like"
 """Key of a stage that takes over what another has."""
@@ -143,11 +138,7 @@ def load_ladder(path: Path) -> Ladder:
         ConfigError: it cannot be read, or a key is unknown, missing or out of range.
     """
     try:
-        ladder = Ladder.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); see train/recipes/model/") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be parsed: {error}") from error
+        ladder = Ladder.model_validate(read_toml(path, "see train/recipes/model/"))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         told = first["msg"].removeprefix("Value error, ")

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ffe_edge.emotions import AFFECT, Emotion
 from ffe_edge.errors import ConfigError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from ffe_train.toml_file import read_toml
 
 OTHER: Final = "other"
 """The raters' answer that is none of the labels, and so the name of none."""
@@ -105,24 +100,13 @@ def load_task(path: Path | None) -> Task:
     if path is None:
         return NINE
     try:
-        read = _Labels.model_validate(_toml(path))
+        read = _Labels.model_validate(read_toml(path, "give an existing labels.toml"))
         return _task(read)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise ConfigError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from error
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: cannot be read ({error.strerror or error}); give an existing labels.toml"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not valid TOML: {error}") from error
 
 
 def _task(read: _Labels) -> Task:
