@@ -33,6 +33,7 @@ from ffe_edge.config_perception import (
     TrackerSettings,
 )
 from ffe_edge.config_section import Id, Settings
+from ffe_edge.config_updates import ModelUpdateSettings
 from ffe_edge.errors import ConfigError
 
 __all__ = [
@@ -98,6 +99,7 @@ class Config(Settings):
     privacy: PrivacySettings = PrivacySettings()
     residents: ResidentSettings = ResidentSettings()
     baseline: BaselineSettings = BaselineSettings()
+    model_updates: ModelUpdateSettings = ModelUpdateSettings()
 
     @field_validator("cameras", mode="before")
     @classmethod
@@ -118,6 +120,14 @@ class Config(Settings):
     @classmethod
     def _check_cameras(cls, section: Named, found: ValidationInfo) -> Named:
         return checked_cameras(section, [camera.id for camera in found.data.get("cameras", ())])
+
+    @field_validator("model_updates")
+    @classmethod
+    def _check_hours(cls, section: ModelUpdateSettings, found: ValidationInfo) -> ModelUpdateSettings:
+        schedule: ScheduleSettings | None = found.data.get("schedule")
+        if section.hours and schedule is not None and schedule.time_zone is None:
+            raise ValueError('hours need the site\'s schedule.time_zone, as "Asia/Tokyo"')
+        return section
 
     @property
     def camera(self) -> CameraSettings:

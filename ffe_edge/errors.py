@@ -5,6 +5,7 @@ FfeError
 ├── SourceError     a camera, file or folder cannot be opened or read
 ├── DetectorError   the face detector cannot be loaded or run
 ├── ModelError      a model file, its spec or its runtime cannot be used
+│   └── PinError    what a server sends is another file than the one that is wanted
 ├── DataError       a data set or a manifest cannot be used
 ├── StoreError      the outbox on disk, or the dashboard's database, cannot be used
 ├── BrokerError     the MQTT broker refuses us or cannot be used
@@ -35,6 +36,10 @@ class DetectorError(FfeError):
 
 class ModelError(FfeError):
     """A model file, its spec or its runtime cannot be used."""
+
+
+class PinError(ModelError):
+    """What a server sends is another file than the one that is wanted."""
 
 
 class DataError(FfeError):

@@ -13,7 +13,7 @@ from typing import IO, Final
 
 from ffe_edge.atomic_file import sync_folder
 from ffe_edge.engine.model_file import MAX_BYTES, digest_of
-from ffe_edge.errors import ModelError
+from ffe_edge.errors import ModelError, PinError
 from ffe_edge.fetch_source import Opened, opened
 
 PIECE_BYTES: Final = 2**18
@@ -50,13 +50,15 @@ class Way:
     ca_file: Path | None = None
     """Certificates that are trusted instead of the system's."""
     on_bytes: OnBytes = lambda _more: None
+    allow_http: bool = False
+    """Also without TLS, where something else proves the files."""
 
 
 def bring(where: str, target: Path, pin: Pin, way: Way) -> Path:
     """Get a file, unless it lies there already; until it is whole and the right one, the target is untouched.
 
     Args:
-        where: a path, or an address that begins with ``https://``.
+        where: a path, or an address that begins with ``https://``; with ``http://``, where the way allows it.
         target: the file to be.
         pin: what it must be.
         way: how it comes.
@@ -103,11 +105,11 @@ def _fill(file: IO[bytes], where: str, pin: Pin, way: Way) -> None:
     got = file.tell()
     if got and got == pin.bytes:
         return
-    with opened(where, got, way.ca_file) as source:
+    with opened(where, got, way.ca_file, allow_http=way.allow_http) as source:
         if source.start not in (0, got):
             raise ModelError(f"{where}: sends another part than was asked for; give a copy with --from")
         if pin.bytes is not None and source.size not in (None, pin.bytes):
-            raise ModelError(f"{where}: has {source.size} bytes, not the pinned {pin.bytes}; nothing was stored")
+            raise PinError(f"{where}: has {source.size} bytes, not the pinned {pin.bytes}; nothing was stored")
         _check_room(Path(file.name).parent, (pin.bytes or source.size or 0) - source.start)
         file.truncate(source.start)
         file.seek(source.start)
@@ -124,7 +126,7 @@ def _copy(file: IO[bytes], source: Opened, where: str, most: int, on_bytes: OnBy
         if got > most:
             file.truncate(0)
             file.seek(0)
-            raise ModelError(f"{where}: has more than {most} bytes; nothing was stored")
+            raise PinError(f"{where}: has more than {most} bytes; nothing was stored")
         file.write(piece)
         on_bytes(len(piece))
     return got
@@ -143,4 +145,4 @@ def _check(part: Path, where: str, pin: Pin) -> None:
     found = digest_of(part)
     if found != pin.sha256:
         part.unlink()
-        raise ModelError(f"{where}: has SHA-256 {found}, not the pinned {pin.sha256}; nothing was stored")
+        raise PinError(f"{where}: has SHA-256 {found}, not the pinned {pin.sha256}; nothing was stored")

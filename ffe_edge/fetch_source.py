@@ -40,15 +40,15 @@ def is_address(where: str) -> bool:
     return "://" in where
 
 
-def check_address(where: str) -> None:
-    """Only TLS, and no password where it would be shown.
+def check_address(where: str, *, allow_http: bool = False) -> None:
+    """Only TLS unless allowed otherwise, and no password where it would be shown.
 
     Raises:
         ModelError: it is another kind of address.
     """
     try:
         parts = urlsplit(where)
-        is_ours = parts.scheme == "https" and bool(parts.hostname)
+        is_ours = parts.scheme in _schemes(allow_http=allow_http) and bool(parts.hostname)
     except ValueError:
         is_ours = False
     if not is_ours:
@@ -58,13 +58,14 @@ def check_address(where: str) -> None:
 
 
 @contextmanager
-def opened(where: str, start: int = 0, ca_file: Path | None = None) -> Iterator[Opened]:
+def opened(where: str, start: int = 0, ca_file: Path | None = None, *, allow_http: bool = False) -> Iterator[Opened]:
     """A file somewhere else; its ``read`` raises ``ModelError``, too.
 
     Args:
         where: a path, or an address that begins with ``https://``.
         start: the byte to go on from; a source that cannot begins with the first.
         ca_file: certificates (PEM) that are trusted instead of the system's.
+        allow_http: also without TLS.
 
     Raises:
         ModelError: it cannot be had, is no plain file, or is not served over TLS.
@@ -72,8 +73,9 @@ def opened(where: str, start: int = 0, ca_file: Path | None = None) -> Iterator[
     with ExitStack() as stack:
         with _told(where):
             if is_address(where):
-                check_address(where)
-                found = _from_answer(where, stack.enter_context(_asked(where, start, ca_file)))
+                check_address(where, allow_http=allow_http)
+                schemes = _schemes(allow_http=allow_http)
+                found = _from_answer(where, stack.enter_context(_asked(where, start, ca_file, schemes)))
             else:
                 found = _from_file(where, stack.enter_context(Path(where).open("rb")), start)
         yield found
@@ -96,20 +98,27 @@ def _reading(where: str, read: Callable[[int], bytes]) -> Callable[[int], bytes]
     return told
 
 
-class _OnlyTls(urllib.request.HTTPRedirectHandler):
+class _OnlyThese(urllib.request.HTTPRedirectHandler):
     """A server may send us elsewhere, but not to where everybody can listen."""
+
+    def __init__(self, schemes: tuple[str, ...]) -> None:
+        self._schemes = schemes
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
     ) -> urllib.request.Request | None:
-        if urlsplit(newurl).scheme != "https":
+        if urlsplit(newurl).scheme not in self._schemes:
             raise ModelError(
                 f"{req.full_url}: redirects to {newurl}, which is no https:// address; nothing was fetched"
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
 
 
-def _asked(where: str, start: int, ca_file: Path | None) -> Any:
+def _schemes(*, allow_http: bool) -> tuple[str, ...]:
+    return ("https", "http") if allow_http else ("https",)
+
+
+def _asked(where: str, start: int, ca_file: Path | None, schemes: tuple[str, ...]) -> Any:
     try:
         context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
     except OSError as error:
@@ -118,9 +127,10 @@ def _asked(where: str, start: int, ca_file: Path | None) -> Any:
     for handler in (
         urllib.request.ProxyHandler(),
         urllib.request.HTTPSHandler(context=context),
+        *([urllib.request.HTTPHandler()] if "http" in schemes else []),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
-        _OnlyTls(),
+        _OnlyThese(schemes),
     ):
         opener.add_handler(handler)
     headers = {"Accept-Encoding": "identity", "User-Agent": "ffe-edge"}
@@ -131,7 +141,7 @@ def _asked(where: str, start: int, ca_file: Path | None) -> Any:
     except urllib.error.HTTPError as error:
         error.close()
         if start and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return _asked(where, 0, ca_file)
+            return _asked(where, 0, ca_file, schemes)
         raise
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ffe_edge.config import CameraSettings, Config
 from ffe_edge.errors import ConfigError
 
-FIXED = ("site", "node", "outbox", "service")
+FIXED = ("site", "node", "outbox", "service", "model_updates")
 """Sections that a running daemon cannot change."""
 SHARED = tuple(name for name in Config.model_fields if name not in (*FIXED, "cameras", "broker"))
 """Sections that all cameras share."""

@@ -1,0 +1,1 @@
+"""Signed model updates: told over MQTT, fetched, proven, tried out, and taken back when anything is wrong."""
