@@ -69,7 +69,11 @@ class Forget(Payload):
     resident: Annotated[Label, Field(min_length=1)]
 
 
-Command = Pause | Resume | Privacy | Replay | Reload | Forget
+class Rollback(Payload):
+    """Go back to the model before the last update, and do not take that one again."""
+
+
+Command = Pause | Resume | Privacy | Replay | Reload | Forget | Rollback
 
 COMMANDS: Final[dict[str, type[Command]]] = {
     "pause": Pause,
@@ -78,6 +82,7 @@ COMMANDS: Final[dict[str, type[Command]]] = {
     "replay": Replay,
     "reload": Reload,
     "forget": Forget,
+    "rollback": Rollback,
 }
 """By the last level of the topic."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -42,6 +42,7 @@ class Publisher:
         *,
         window: int,
         subscriptions: Subscriptions | None = None,
+        retained: Collection[str] = (),
     ) -> None:
         """Prepare; nothing is sent before ``start``.
 
@@ -51,6 +52,7 @@ class Publisher:
             node: who speaks.
             window: messages on their way at once.
             subscriptions: what is wanted of the broker; the callables run in the network thread and must not wait.
+            retained: filters among them whose retained messages are wanted, too.
 
         Raises:
             BrokerError: no broker is set, or the password or a certificate cannot be read.
@@ -65,6 +67,7 @@ class Publisher:
         self._protocol: MqttVersion | None = None
         self._outgoing = Outgoing()
         self._subscriptions = dict(subscriptions or {})
+        self._retained = frozenset(retained)
         self._turned_at = time.monotonic()
         self._expired_at = float("-inf")
         self._stopping = threading.Event()
@@ -220,7 +223,8 @@ class Publisher:
         self._delivery.begin()
         self._publish(session, self._node.status(self._node.birth()))
         if self._subscriptions:
-            session.subscribe(list(self._subscriptions), self._received, partial(self._news.answered, "us commands"))
+            wanted = {one: one in self._retained for one in self._subscriptions}
+            session.subscribe(wanted, self._received, partial(self._news.answered, "us commands"))
 
     def _leave(self, session: Session) -> None:
         session.settle(self._deadline)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import paho.mqtt.client as paho
@@ -102,21 +102,21 @@ class Session:
             self._unanswered[sent.mid] = answered
 
     def subscribe(
-        self, filters: Sequence[str], received: Callable[[Incoming], None], answered: Callable[[ReasonCode], None]
+        self,
+        filters: Mapping[str, bool],
+        received: Callable[[Incoming], None],
+        answered: Callable[[ReasonCode], None],
     ) -> None:
-        """Ask for messages from now on; what is retained is not wanted.
+        """Ask for messages from now on.
 
         Args:
-            filters: topic filters.
+            filters: topic filters, and whether what is retained there is wanted, too (MQTT 3.1.1 sends it always).
             received: called from ``pump`` with each message.
             answered: called from ``pump`` with the broker's reason code for each filter.
         """
         self._received, self._subscribed = received, answered
         if self.version == "MQTT 5":
-            options = SubscribeOptions(
-                qos=1, retainAsPublished=True, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND
-            )
-            self._client.subscribe([(one, options) for one in filters])
+            self._client.subscribe([(one, _options(wants_retained=wanted)) for one, wanted in filters.items()])
         else:
             self._client.subscribe([(one, 1) for one in filters])
 
@@ -225,3 +225,8 @@ class Session:
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         if (received := incoming(message)) is not None:
             self._received(received)
+
+
+def _options(*, wants_retained: bool) -> SubscribeOptions:
+    handling = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE if wants_retained else SubscribeOptions.RETAIN_DO_NOT_SEND
+    return SubscribeOptions(qos=1, retainAsPublished=True, retainHandling=handling)

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from ffe_edge import __version__
 from ffe_edge.config import Config
 from ffe_edge.errors import ConfigError, FfeError
 from ffe_edge.messages import CameraState, Summary
 from ffe_edge.pipeline import Progress
+from ffe_edge.service_broker import birth
 from ffe_edge.service_camera import Camera
 from ffe_edge.service_commands import Obeying
 from ffe_edge.service_house import House
@@ -23,12 +23,12 @@ from ffe_edge.service_parts import Parts, Prepared
 from ffe_edge.service_people import Enrolled
 from ffe_edge.service_reload import difference
 from ffe_edge.service_telling import Telling
+from ffe_edge.service_update import ModelUpdates
 from ffe_edge.service_view import View
 from ffe_edge.serving import Serving, event_context, identity
 from ffe_edge.stopwatch import Stopwatch
 from ffe_edge.systemd import Notifier
 from ffe_edge.types import EmotionEvent
-from ffe_edge.wire import encode_status
 
 logger = logging.getLogger(__name__)
 
@@ -67,19 +67,23 @@ class Service:
         """
         if config.broker.url is None and on_event is None:
             raise ConfigError("events have nowhere to go: give --broker mqtt://host:1883, or --print to see them here")
-        self._config = config
+        self._updates = ModelUpdates(config)
         self._notifier = notifier or Notifier()
         self._reloading = threading.Lock()
         self._stop_at = float("inf")
         self.stopwatch = Stopwatch()
-        self._load = load
+        self._load, self._make = load, serving
         self._house = House(config)
-        parts = Parts.of(config, serving, self._tell_engine, self._house, self.stopwatch)
+        effective, first = self._updates.effective(config), self._updates.first(serving)
+        parts = Parts.of(effective, first, self._tell_engine, self._house, self.stopwatch)
+        self._config = self._updates.effective(config)
         minutes = MinuteTeller(self._store_summary)
         self._loop = Loop(parts, self._house, minutes, config.cameras, self._store, self._tell_camera, self.stopwatch)
         self._enrolled = Enrolled(config, parts.acquaintance, lambda: self.telling)
-        obey = Obeying(self._house, self._enrolled, lambda: self.telling, self.reload if load else None)
-        self.telling = Telling(config, event_context(config, parts.serving.model), self._birth, obey, on_event)
+        reload, roll_back = self.reload if load else None, self._updates.roll_back
+        obey = Obeying(self._house, self._enrolled, lambda: self.telling, reload, roll_back)
+        context = event_context(config, parts.serving.model)
+        self.telling = Telling(config, context, self._birth, obey, on_event, self._updates.wishes)
         self.view = View(config, self._loop, self.telling, self._notifier, self.stopwatch)
 
     @property
@@ -131,6 +135,7 @@ class Service:
         """End ``run`` soon; undelivered events stay in the outbox. May be called from any thread."""
         self._stop_at = min(self._stop_at, time.monotonic() + STOP_SECONDS)
         self._loop.stopping.set()
+        self._updates.cancel()
         self._loop.parts.serving.cancel()
         self._loop.wake()
         self._loop.close_cameras()
@@ -146,7 +151,7 @@ class Service:
         with self._reloading:
             self._notifier.reloading()
             try:
-                prepared = self._prepare(self._load() if self._load else self._config)
+                prepared = self._prepare(self._updates.effective(self._load()) if self._load else self._config)
             except FfeError as error:
                 logger.error("not reloaded, everything stays as it was: %s", error)  # noqa: TRY400 - one line, no traceback
                 self.view.failed_reloads += 1
@@ -162,6 +167,9 @@ class Service:
         self.telling.start()
         self._loop.parts.serving.start()
         self.view.start()
+        self._updates.begin(
+            self._loop, self._make, lambda: self._config, self._tell_model, self._reloading, self.telling.model
+        )
         self._notifier.ready()
 
     def _deliver(self) -> None:
@@ -179,6 +187,7 @@ class Service:
         self._stop_at = min(self._stop_at, time.monotonic() + STOP_SECONDS)
         self.view.stop()
         self._loop.close_cameras()
+        self._updates.close()
         self._loop.parts.serving.close()
         self._enrolled.close()
         if left := self.telling.close(max(0.5, self._stop_at - time.monotonic())):
@@ -186,6 +195,7 @@ class Service:
 
     def _prepare(self, config: Config) -> Prepared:
         change = difference(self._config, config)
+        self._updates.check(change)
         parts = self._loop.parts.changed(config, change.sections, self._tell_engine)
         cameras = tuple(self._loop.camera(settings) for settings in change.added)
         for camera in cameras:
@@ -195,12 +205,12 @@ class Service:
 
     def _apply(self, prepared: Prepared) -> None:
         """Take over a reload, on the loop's thread."""
-        before = self._loop.parts.serving
+        before = self._loop.parts
         self._house.use(prepared.config)
         self._loop.change(prepared)
         self._enrolled.use(prepared.config, prepared.parts.acquaintance)
-        if before is not self._loop.parts.serving:
-            before.close()
+        if before.relay is not self._loop.parts.relay:
+            before.serving.close()
             self._loop.parts.serving.start()
         if prepared.difference.broker:
             self.telling.take_over(prepared.config, prepared.publisher, DRAIN_SECONDS)
@@ -219,6 +229,11 @@ class Service:
     def _tell_camera(self, camera_id: str, state: CameraState, reason: str) -> None:
         self.telling.camera(camera_id, state, reason)
 
+    def _tell_model(self) -> None:
+        """A model update has taken over, or given way again: the settings of now mean that model."""
+        self._config = self._updates.renewed(self._config)
+        self._tell_engine()
+
     def _tell_engine(self) -> None:
         """Another model serves, or the engine's state has changed: events and the status say so from now on."""
         model = self._loop.parts.serving.model
@@ -226,15 +241,5 @@ class Service:
         self.telling.status()
 
     def _birth(self, session: str) -> bytes:
-        serving = self._loop.parts.serving
-        return encode_status(
-            "online",
-            session,
-            boot_id=self.telling.context.boot_id,
-            version=__version__,
-            engine=serving.model.run.backend,
-            engine_state=serving.engine_state,
-            engine_reason=serving.engine_reason,
-            detector=self.detector_name,
-            cameras=tuple(camera.id for camera in self.cameras),
-        )
+        parts = self._loop.parts
+        return birth(session, self.telling.context.boot_id, parts.serving, parts.detector_name, self.cameras)

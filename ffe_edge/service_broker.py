@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 from ffe_edge import __version__
 from ffe_edge.commands import Commands, Handler
@@ -13,6 +13,8 @@ from ffe_edge.messages import Gap
 from ffe_edge.mqtt import Publisher
 from ffe_edge.mqtt_message import Incoming, Message, Node
 from ffe_edge.outbox import Outbox
+from ffe_edge.service_camera import Camera
+from ffe_edge.serving import Serving
 from ffe_edge.wire import encode_status
 
 
@@ -53,6 +55,7 @@ def make_publisher(
     obey: Handler,
     on_home: Callable[[Incoming], Message | None],
     counts: Counter[str],
+    wishes: Mapping[str, Callable[[Incoming], None]],
 ) -> Publisher | None:
     """A publisher that is not started; None where the settings name no broker.
 
@@ -64,6 +67,7 @@ def make_publisher(
         obey: does what commands ask for.
         on_home: takes the news that Home Assistant has started.
         counts: of commands, by what became of them.
+        wishes: what takes retained messages, by topic.
 
     Raises:
         BrokerError: the password or a certificate cannot be read.
@@ -77,5 +81,21 @@ def make_publisher(
         outbox,
         Node(config.node_topic, session, f"ffe-{config.site}-{config.node}", birth, encode_status("lost", session)),
         window=config.outbox.window,
-        subscriptions={commands.topic_filter: commands.take, **dict.fromkeys(home.subscriptions, on_home)},
+        subscriptions={commands.topic_filter: commands.take, **dict.fromkeys(home.subscriptions, on_home), **wishes},
+        retained=wishes,
+    )
+
+
+def birth(session: str, boot_id: str, serving: Serving, detector: str, cameras: Iterable[Camera]) -> bytes:
+    """The node's status while it runs."""
+    return encode_status(
+        "online",
+        session,
+        boot_id=boot_id,
+        version=__version__,
+        engine=serving.model.run.backend,
+        engine_state=serving.engine_state,
+        engine_reason=serving.engine_reason,
+        detector=detector,
+        cameras=tuple(camera.id for camera in cameras),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from ffe_edge.commands import Answer, Command, Forget, Pause, Privacy, Reload, Replay, Resume
+from ffe_edge.commands import Answer, Command, Forget, Pause, Privacy, Reload, Replay, Resume, Rollback
 from ffe_edge.service_house import House
 from ffe_edge.service_people import Enrolled
 from ffe_edge.service_telling import Telling
@@ -15,7 +15,12 @@ class Obeying:
     """Does what a command asks for."""
 
     def __init__(
-        self, house: House, enrolled: Enrolled, telling: Callable[[], Telling], reload: Callable[[], bool] | None
+        self,
+        house: House,
+        enrolled: Enrolled,
+        telling: Callable[[], Telling],
+        reload: Callable[[], bool] | None,
+        roll_back: Callable[[], Answer],
     ) -> None:
         """Put together.
 
@@ -24,11 +29,13 @@ class Obeying:
             enrolled: the residents.
             telling: the outbox and the broker.
             reload: reads the settings again; None where there is no file.
+            roll_back: asks for the model before the last update.
         """
         self._house = house
         self._enrolled = enrolled
         self._telling = telling
         self._reload = reload
+        self._roll_back = roll_back
 
     def __call__(self, command: Command) -> Answer:
         """Do it, or raise an ``FfeError`` whose words are the reason that is answered."""
@@ -42,6 +49,8 @@ class Obeying:
             return self._telling().replay(command.since_sequence)
         if isinstance(command, Forget):
             return self._enrolled.forget(command.resident)
+        if isinstance(command, Rollback):
+            return self._roll_back()
         return self._reloaded(command)
 
     def _reloaded(self, _command: Reload) -> Answer:

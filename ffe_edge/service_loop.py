@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -59,6 +60,7 @@ class Loop:
         self.stopping = threading.Event()
         self._news = threading.Condition()
         self._prepared: Prepared | None = None
+        self._tasks: deque[Callable[[], None]] = deque()
         self._house = house
         self._minutes = minutes
         self._looked_seconds = float("-inf")
@@ -92,6 +94,19 @@ class Loop:
             self._prepared = prepared or self._prepared
             self._news.notify_all()
 
+    def call(self, task: Callable[[], None], seconds: float) -> bool:
+        """Have something quick done between two rounds; False where none began in time, and it was not. Any thread."""
+        with self._news:
+            if self.stopping.is_set():
+                task()
+                return True
+            self._tasks.append(task)
+            self._news.notify_all()
+            if self._news.wait_for(lambda: task not in self._tasks, seconds):
+                return True
+            self._tasks.remove(task)
+            return False
+
     def run(
         self, apply: Callable[[Prepared], None], tend: Callable[[], None], on_progress: Callable[[], None] | None
     ) -> None:
@@ -111,6 +126,7 @@ class Loop:
             if self._prepared:
                 prepared, self._prepared = self._prepared, None
                 apply(prepared)
+            self._do_tasks()
             if not self._work():
                 self._sleep()
             self._end_cameras()
@@ -169,12 +185,19 @@ class Loop:
             camera.release()
         return True
 
+    def _do_tasks(self) -> None:
+        with self._news:
+            while self._tasks:
+                self._tasks.popleft()()
+            self._news.notify_all()
+
     def _sleep(self) -> None:
         with self._news:
             self._news.wait_for(self._has_news, IDLE_SECONDS)
 
     def _has_news(self) -> bool:
-        return self.stopping.is_set() or self._prepared is not None or any(camera.has_news for camera in self.cameras)
+        is_asked = self._prepared is not None or bool(self._tasks)
+        return self.stopping.is_set() or is_asked or any(camera.has_news for camera in self.cameras)
 
     def _look_after_cameras(self, tend: Callable[[], None]) -> None:
         """Once a second: who may look, who is known, and whose minute is over."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ffe_edge.acquaintance import Acquaintances
 from ffe_edge.classify import ExpressionClassifier
 from ffe_edge.config import Config
+from ffe_edge.engine.model import Model
+from ffe_edge.engine.switching import SwitchingRunner
 from ffe_edge.faces import YuNet, load_detector
 from ffe_edge.faces_tiles import Tiles
 from ffe_edge.mqtt import Publisher
@@ -33,6 +35,8 @@ class Parts:
     """Spec and SHA-256 of the file that it began with and residents are enrolled with; an engine may serve by now."""
     detector: FaceDetector
     lines: Cameras
+    relay: SwitchingRunner
+    """What the lines ask: while a model update is tried out the model before stands by in it."""
     acquaintance: Acquaintances | None
     """Who is known in the lines; None: nobody."""
     make_serving: MakeServing
@@ -57,8 +61,9 @@ class Parts:
         detector = load_detector(config.detector)
         origin = serving.model.spec, serving.model.sha256
         known = Acquaintances.from_config(config, *origin)
-        lines = _lines(config, serving, detector, known, house, stopwatch)
-        return cls(serving, origin, detector, lines, known, make_serving, house, stopwatch)
+        relay = SwitchingRunner(model_of(serving))
+        lines = _lines(config, relay, serving.model.spec, detector, known, house, stopwatch)
+        return cls(serving, origin, detector, lines, relay, known, make_serving, house, stopwatch)
 
     @property
     def detector_name(self) -> str:
@@ -80,22 +85,26 @@ class Parts:
         serving = self.make_serving(config, on_engine) if has_new_model else self.serving
         origin = (serving.model.spec, serving.model.sha256) if has_new_model else self.origin
         known = Acquaintances.from_config(config, *origin)
-        lines = _lines(config, serving, detector, known, self.house, self.stopwatch)
-        return Parts(serving, origin, detector, lines, known, self.make_serving, self.house, self.stopwatch)
+        relay = SwitchingRunner(model_of(serving)) if has_new_model else self.relay
+        lines = _lines(config, relay, serving.model.spec, detector, known, self.house, self.stopwatch)
+        return Parts(serving, origin, detector, lines, relay, known, self.make_serving, self.house, self.stopwatch)
+
+
+def model_of(serving: Serving) -> Model:
+    """All that serves for one model, engine and runtimes, as one model."""
+    return replace(serving.model, run=serving.runner)
 
 
 def _lines(
     config: Config,
-    serving: Serving,
+    relay: SwitchingRunner,
+    spec: ModelSpec,
     detector: FaceDetector,
     acquaintance: Acquaintances | None,
     house: House,
     stopwatch: Stopwatch,
 ) -> Cameras:
-    spec = serving.model.spec
-    classifier = ExpressionClassifier(
-        serving.runner, len(spec.labels), spec.size_px, with_embeddings=config.residents.recognise
-    )
+    classifier = ExpressionClassifier(relay, len(spec.labels), spec.size_px, with_embeddings=config.residents.recognise)
     search, near, far = _looks(config, detector, stopwatch)
     return Cameras.from_config(
         config,

@@ -6,14 +6,14 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import Final
 
 from ffe_edge.clock import clock_is_synchronised
-from ffe_edge.commands import Answer, Handler
+from ffe_edge.commands import Answer, Handler, replay_answer
 from ffe_edge.config import Config
 from ffe_edge.messages import CameraState, Gap, Health, Summary
 from ffe_edge.mqtt import Publisher
@@ -22,6 +22,7 @@ from ffe_edge.outbox_entries import Entry
 from ffe_edge.service_broker import home_assistant, make_publisher, open_outbox
 from ffe_edge.service_names import Names
 from ffe_edge.types import EmotionEvent
+from ffe_edge.updates.manifest import ModelState
 from ffe_edge.wire import (
     EventContext,
     encode_camera_state,
@@ -46,6 +47,7 @@ class Telling:
         birth: Callable[[str], bytes],
         obey: Handler,
         on_event: Callable[[bytes], None] | None = None,
+        wishes: Mapping[str, Callable[[Incoming], None]] | None = None,
     ) -> None:
         """Open the outbox; the broker is not waited for.
 
@@ -55,6 +57,7 @@ class Telling:
             birth: the node's status, from the name of this session.
             obey: does what commands ask for.
             on_event: called with the JSON of every event.
+            wishes: what takes retained messages, by topic.
 
         Raises:
             FfeError: the outbox, the broker's password or a certificate cannot be read.
@@ -69,6 +72,7 @@ class Telling:
         self._session = str(uuid.uuid4())
         self._birth = birth
         self._obey = obey
+        self._wishes = wishes or {}
         self._home = home_assistant(config)
         self._retained: dict[str, bytes] = {}
         self._mutex = threading.Lock()
@@ -94,7 +98,7 @@ class Telling:
 
     @property
     def turned_at(self) -> float:
-        """When the thread that talks to the broker last went round (monotonic); now, where there is none to."""
+        """When the thread that talks to the broker last went round (monotonic); now, where there is none."""
         return self._publisher.turned_at if self._publisher and self._is_started else time.monotonic()
 
     def start(self) -> None:
@@ -107,13 +111,11 @@ class Telling:
     def event(self, camera_id: str, event: EmotionEvent) -> None:
         """Store an event; when this returns, the disk has it. Nobody who was forgotten is named in it."""
         topic = self._config.camera_topic(camera_id)
-        context = self._context_of(topic)
-        event_id = new_event_id()
+        context, event_id = self._context_of(topic), new_event_id()
 
         def append(told: EmotionEvent) -> Entry | None:
             return self._outbox.offer(
-                f"{topic}/emotion",
-                lambda sequence: encode_event(told, context, sequence=sequence, event_id=event_id),
+                f"{topic}/emotion", lambda sequence: encode_event(told, context, sequence=sequence, event_id=event_id)
             )
 
         known_only = self._config.residents.policy == "enrolled_only"
@@ -151,14 +153,7 @@ class Telling:
         """
         if self._publisher is None:
             return Answer(ok=False, reason="there is no broker")
-        found = self._publisher.replay(since)
-        return Answer(
-            ok=True,
-            reason="delivered once more",
-            count=found.count,
-            first_sequence=found.first,
-            missing=found.missing,
-        )
+        return replay_answer(self._publisher.replay(since))
 
     def name_only(self, enrolled: frozenset[str] | None) -> None:
         """Nobody else may be named from now on, and events that do are removed; None: nobody is recognised.
@@ -184,6 +179,10 @@ class Telling:
         """The node's status has changed."""
         self._retain(f"{self._config.node_topic}/status", self._birth(self._session))
 
+    def model(self, state: ModelState) -> None:
+        """A model update is another step further."""
+        self._retain(f"{self._config.node_topic}/model/state", state.model_dump_json(exclude_none=True).encode())
+
     def health(self, health: Health) -> None:
         """The node's health, which the broker forgets when no other follows."""
         if self._publisher:
@@ -206,7 +205,8 @@ class Telling:
             BrokerError: the password or a certificate cannot be read.
         """
         birth = partial(self._birth, self._session)
-        return make_publisher(config, self._outbox, self._session, birth, self._obey, self._taken, self.commands)
+        heard = self._obey, self._taken, self.commands, self._wishes
+        return make_publisher(config, self._outbox, self._session, birth, *heard)
 
     def take_over(self, config: Config, publisher: Publisher | None, seconds: float) -> None:
         """Leave the present broker, which is told that the node has stopped, for another one."""
