@@ -66,28 +66,31 @@ class Trial:
         )  # fmt: skip
 
     async def storm(self, drain_seconds: float) -> dict[str, Any]:
-        """All lines at once."""
-        before = self._usage()
-        began = time.monotonic()
-        accepted = await self.fleet.storm(away_seconds=5.0, no_longer_than=120.0)
-        wills = await asyncio.to_thread(self.watch.states)
-        came_back = time.monotonic()
-        while (await asyncio.to_thread(self.watch.states)).get("online", 0) < len(self.fleet.nodes):
-            if time.monotonic() - came_back > drain_seconds:
-                break
-            await asyncio.sleep(0.1)
-        online = time.monotonic() - came_back
+        """All lines are cut; when every node is told as lost, all come back at the same moment."""
+        before, nodes = self._usage(), len(self.fleet.nodes)
+        self.fleet.vanish()
+        lost = await self._seconds_until("lost", nodes, drain_seconds)
+        accepted = await self.fleet.come_back(no_longer_than=120.0)
+        online = await self._seconds_until("online", nodes, drain_seconds)
         await self._settled(drain_seconds)
-        spent, after = time.monotonic() - began, self._usage()
+        after = self._usage()
         return {
-            "nodes": len(self.fleet.nodes),
+            "nodes": nodes,
+            "seconds until all were lost in the store": round(lost, 2),
             "seconds until the broker had accepted all": round(accepted, 2),
-            "nodes told as lost when it had": wills.get("lost", 0),
             "seconds more until all were online in the store": round(online, 2),
             "states in the store at the end": await asyncio.to_thread(self.watch.states),
             "CPU seconds": {name: round(after[name].cpu_seconds - before[name].cpu_seconds, 2) for name in after},
-            "seconds in all": round(spent, 1),
         } | self._losses()
+
+    async def _seconds_until(self, state: str, nodes: int, no_longer_than: float) -> float:
+        """Until the store says of so many nodes that they are this."""
+        began = time.monotonic()
+        while (await asyncio.to_thread(self.watch.states)).get(state, 0) < nodes:
+            if time.monotonic() - began > no_longer_than:
+                return float("inf")
+            await asyncio.sleep(0.1)
+        return time.monotonic() - began
 
     def _usage(self) -> dict[str, servers.Usage]:
         own = resource.getrusage(resource.RUSAGE_SELF)

@@ -197,11 +197,13 @@ class Fleet:
             await asyncio.gather(*(node.connect(self._port) for node in new))
             self.nodes += new
 
-    async def storm(self, away_seconds: float, no_longer_than: float) -> float:
-        """All lines are cut and come back at the same moment; returns seconds until the broker has accepted all."""
+    def vanish(self) -> None:
+        """All lines are cut without a word."""
         for node in self.nodes:
             node.vanish()
-        await asyncio.sleep(away_seconds)
+
+    async def come_back(self, no_longer_than: float) -> float:
+        """All connect at the same moment; returns seconds until the broker has accepted all."""
         began = time.monotonic()
         everybody = asyncio.gather(*(node.connect(self._port) for node in self.nodes))
         await asyncio.wait_for(everybody, no_longer_than)
