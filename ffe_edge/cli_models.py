@@ -10,11 +10,17 @@ from typing import Annotated, Final, Optional
 
 import typer
 
+from ffe_edge import cli_update
+
 YUNET: Final = "yunet"
 
 models_app = typer.Typer(
-    no_args_is_help=True, help="Models that have a name: which there are, fetch, look into, verify."
+    no_args_is_help=True,
+    help="Models that have a name: which there are, fetch, look into, verify. Models for devices that are far away: "
+    "sign, publish, roll back.",
 )
+for command in (cli_update.keygen, cli_update.sign, cli_update.publish, cli_update.rollback, cli_update.state):
+    models_app.command()(command)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
 

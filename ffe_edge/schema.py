@@ -24,6 +24,7 @@ from ffe_edge.messages import (
     Status,
     SummaryCloudEvent,
 )
+from ffe_edge.updates.manifest import Desired, Manifest, ModelState
 
 JSON_SCHEMA: Final = "https://json-schema.org/draft/2020-12/schema"
 CLOUD_EVENT: Final = "application/cloudevents+json"
@@ -58,23 +59,33 @@ PUBLISHED: Final[dict[str, type[BaseModel]]] = {
     "emotion": EmotionCloudEvent,
     "gap": GapCloudEvent,
     "summary": SummaryCloudEvent,
+    "model-state": ModelState,
     "answer": Answer,
 }
 """Models by the name of their message; the file is ``<name>-v1.json``."""
-RECEIVED: Final[dict[str, type[BaseModel]]] = {f"command-{name}": model for name, model in COMMANDS.items()}
+RECEIVED: Final[dict[str, type[BaseModel]]] = {
+    **{f"command-{name}": model for name, model in COMMANDS.items()},
+    "model-desired": Desired,
+}
+WISHES: Final = {"model-desired": f"{NODE}/model/desired", "model-desired-of-site": "ffe/v1/{site}/model/desired"}
+"""Channels of the retained message ``model-desired``."""
+SIGNED: Final[dict[str, type[BaseModel]]] = {"model-manifest": Manifest}
+"""What is signed inside another message."""
 CHANNELS: Final = (
     Channel("status", f"{NODE}/status", ("status",), retain=True),
     Channel("health", f"{NODE}/health", ("health",), retain=True, qos=0, expiry_seconds=120),
     Channel("camera-state", f"{CAMERA}/state", ("camera-state",), retain=True),
     Channel("emotion", f"{CAMERA}/emotion", ("emotion", "gap"), retain=False),
     Channel("summary", f"{CAMERA}/summary", ("summary",), retain=True),
+    Channel("model-state", f"{NODE}/model/state", ("model-state",), retain=True),
 )
 
 
 def documents() -> dict[str, Document]:
     """Every document by its file name."""
     schemas = {file_of(name): _schema(name, model, is_open=True) for name, model in PUBLISHED.items()}
-    schemas |= {file_of(name): _schema(name, model, is_open=False) for name, model in RECEIVED.items()}
+    closed = {**RECEIVED, **SIGNED}
+    schemas |= {file_of(name): _schema(name, model, is_open=False) for name, model in closed.items()}
     return {ASYNCAPI: asyncapi(), **schemas}
 
 
@@ -118,7 +129,7 @@ def asyncapi() -> Document:
         "defaultContentType": "application/json",
         "servers": {"broker": {"host": "localhost:1883", "protocol": "mqtt", "protocolVersion": "5.0"}},
         "channels": dict(_channels()),
-        "operations": dict(_operations()),
+        "operations": {**dict(_operations()), **dict(_wishes())},
         "components": {"messages": {name: _message(name) for name in (*PUBLISHED, *RECEIVED)}},
     }
 
@@ -128,6 +139,8 @@ def _channels() -> Iterator[tuple[str, Document]]:
         yield channel.name, _channel(channel.address, channel.messages)
     for name in COMMANDS:
         yield f"command-{name}", _channel(f"{NODE}/command/{name}", (f"command-{name}",))
+    for name, address in WISHES.items():
+        yield name, _channel(address, ("model-desired",))
     yield "answer", {"address": None, "messages": {"answer": _reference("components", "messages", "answer")}}
 
 
@@ -167,6 +180,19 @@ def _operations() -> Iterator[tuple[str, Document]]:
                     "channel": _reference("channels", "answer"),
                     "messages": [_reference("channels", "answer", "messages", "answer")],
                 },
+            },
+        )
+
+
+def _wishes() -> Iterator[tuple[str, Document]]:
+    for name in WISHES:
+        yield (
+            f"take-{name}",
+            {
+                "action": "receive",
+                "channel": _reference("channels", name),
+                "messages": [_reference("channels", name, "messages", "model-desired")],
+                "bindings": {"mqtt": {"qos": 1, "retain": True, "bindingVersion": "0.2.0"}},
             },
         )
 

@@ -9,8 +9,7 @@ import fcntl
 import logging
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -108,10 +107,19 @@ class Ledger:
         self._lock: int | None = None
 
     def hold(self) -> None:
-        """Be the only program that changes it, until ``release``.
+        """Be the only program that changes it, until ``let_go``.
 
         Raises:
             StoreError: another one does, or the folder cannot be written.
+        """
+        if not self.try_to_hold():
+            raise StoreError(f"{self.folder}: another program of this node uses it; stop that one")
+
+    def try_to_hold(self) -> bool:
+        """The same; False where another program does.
+
+        Raises:
+            StoreError: the folder cannot be written.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -120,10 +128,19 @@ class Ledger:
             raise StoreError(f"{self.folder}: cannot be written ({error.strerror}); it must be the daemon's") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        except BlockingIOError:
             os.close(descriptor)
-            raise StoreError(f"{self.folder}: another program of this node uses it; stop that one") from error
+            return False
         self._lock = descriptor
+        self.refresh()
+        return True
+
+    def refresh(self) -> None:
+        """Read what another program may have written.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
         self.state = _read(self.folder / STATE_FILE)
 
     def let_go(self) -> None:
@@ -131,19 +148,6 @@ class Ledger:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-
-    @contextmanager
-    def held(self) -> Iterator[Ledger]:
-        """``hold`` for a while.
-
-        Raises:
-            StoreError: another program holds it.
-        """
-        self.hold()
-        try:
-            yield self
-        finally:
-            self.let_go()
 
     def write(self, **values: Any) -> None:
         """Change the state; it is on the disk when this returns.
