@@ -17,6 +17,7 @@ from ffe_edge.cli_config import config_app
 from ffe_edge.cli_dashboard import dashboard
 from ffe_edge.cli_export import engine_app, export
 from ffe_edge.cli_models import models_app
+from ffe_edge.cli_provision import provision_app
 from ffe_edge.cli_resident import resident_app
 from ffe_edge.cli_schema import schema
 from ffe_edge.cli_terminal import logged, progress_line, stopping_on_signals
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.add_typer(models_app, name="models")
 app.add_typer(config_app, name="config")
 app.add_typer(resident_app, name="resident")
+app.add_typer(provision_app, name="provision")
 app.add_typer(train_app, name="train")
 app.add_typer(engine_app, name="engine")
 app.command()(export)
