@@ -77,6 +77,7 @@ find_wheels() {
     fi
     [ -n "$(compgen -G "$WHEELS/ffe_edge-*.whl")" ] || fail "$WHEELS: no ffe_edge-*.whl in it; scripts/build-deb.sh makes one"
     if [ -f "$WHEELS/COMPLETE" ]; then OFFLINE=yes; fi
+    if [ -n "$OFFLINE" ]; then PIP+=(--no-index); fi
 }
 
 in_builder() {
@@ -145,10 +146,12 @@ install_pycuda() {
 
 # The one before stays, to go back to by hand.
 remove_old_releases() {
-    local folder
+    local folder kept=''
     [ -z "$DRY_RUN" ] || return 0
-    find "$ROOT$OPT/releases" -mindepth 1 -maxdepth 1 -type d -printf '%T@ %p\n' | sort -rn | cut -d' ' -f2- |
-        grep -vxF "$ROOT$1" | tail -n +2 | while read -r folder; do rm -rf "$folder"; done
+    while read -r folder; do
+        if [ "$folder" = "$ROOT$1" ]; then continue; fi
+        if [ -n "$kept" ]; then rm -rf "$folder"; else kept=$folder; fi
+    done < <(find "$ROOT$OPT/releases" -mindepth 1 -maxdepth 1 -type d -printf '%T@ %p\n' | sort -rn | cut -d' ' -f2-)
 }
 
 # --- Settings ----------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ install_files() {
 }
 
 # In the repository these lie outside deploy/, where it is installed beside the script.
-beside() { if [ -f "$HERE/../$1" ]; then echo "$HERE/../$1"; else echo "$HERE/$(basename "$1")"; fi; }
+beside() { if [ -f "$HERE/${1##*/}" ]; then echo "$HERE/${1##*/}"; else echo "$HERE/../$1"; fi; }
 keep() { if [ ! -e "$ROOT$3" ]; then put "$@"; fi; }
 
 SCRIPT_FILES=(/usr/local/sbin/ffe-edge-node /usr/local/bin/ffe-edge /usr/local/share/man/man1/ffe-edge.1
@@ -94,8 +94,11 @@ start() {
 report() {
     is_node && [ -z "$DRY_RUN" ] || return 0
     say "what this machine has and lacks (sudo ffe-edge-node doctor):"
-    in_root "$(if [ -n "$PACKAGED" ]; then echo /usr/sbin; else echo /usr/local/sbin; fi)/ffe-edge-node" doctor ||
-        warn "something is missing, see the table"
+    in_root /usr/local/sbin/ffe-edge-node doctor || warn "something is missing, see the table"
+    tell_next
+}
+
+tell_next() {
     is_configured || say "next: name broker.url and camera.source in $SETTINGS, then systemctl restart ffe-edge"
 }
 

@@ -56,7 +56,10 @@ install_all() {
         fetch_detector
     fi
     install_backoff
-    if [ -n "$PACKAGED" ]; then return; fi
+    if [ -n "$PACKAGED" ]; then
+        tell_next
+        return
+    fi
     start
     report
 }
@@ -130,7 +133,6 @@ WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 if [ -n "$UNINSTALL" ]; then uninstall; exit; fi
 [ -z "$OFFLINE" ] || [ -n "$WHEELS" ] || [ -d "$HERE/wheels" ] || fail "--offline needs --wheels DIR"
-PIP=(--disable-pip-version-check --no-input)
+PIP=(--disable-pip-version-check --no-input --retries 1)
 if [ -n "$INDEX" ]; then PIP+=(--index-url "$INDEX"); fi
-if [ -n "$OFFLINE" ]; then PIP+=(--no-index); fi
 install_all
