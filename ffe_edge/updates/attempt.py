@@ -24,7 +24,7 @@ from ffe_edge.updates.trial import Checked, Rates, collapsed
 logger = logging.getLogger(__name__)
 
 RATE_SECONDS: Final = 10.0
-"""Over which frames a second are compared."""
+"""The span of a comparison: longer than hiccups, shorter than a probation."""
 MAX_WAIT_SECONDS: Final = 600.0
 """Between two tries to fetch."""
 TICK_SECONDS: Final = 0.5
@@ -41,6 +41,7 @@ class Attempt:
         stage: Stage,
         rates: Rates,
         rest: Callable[[float, Opened | None], None],
+        rate_seconds: float = RATE_SECONDS,
     ) -> None:
         """Prepare.
 
@@ -52,6 +53,7 @@ class Attempt:
             rates: how many frames a second the loop takes; filled by ``rest``.
             rest: waits so many seconds; raises when the daemon stops, when somebody wants the model before, and, given
                 a wish, when another one is wanted.
+            rate_seconds: over which frames a second are compared.
         """
         self._wish, self._release = wish, wish.release
         self._book = book
@@ -60,7 +62,7 @@ class Attempt:
         self._stage = stage
         self._rates = rates
         self._rest = rest
-        self._window_seconds = min(RATE_SECONDS, self._settings.probation_seconds / 2)
+        self._window_seconds = min(rate_seconds, self._settings.probation_seconds / 2)
 
     def run(self) -> bool:
         """To the end, good or bad; False where somebody took it back meanwhile, which is written down.
@@ -147,7 +149,7 @@ class Attempt:
 
     def _steady_rates(self) -> Mapping[str, float]:
         """Frames a second before anything is changed; none where no camera gives pictures."""
-        until = time.monotonic() + 2 * self._window_seconds
+        until = time.monotonic() + 1.5 * self._window_seconds
         while not (rates := self._rates.over(self._window_seconds)) and time.monotonic() < until:
             self._rest(TICK_SECONDS, self._wish)
         return rates

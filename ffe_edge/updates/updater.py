@@ -16,7 +16,7 @@ from typing import Final
 from ffe_edge.commands import Answer
 from ffe_edge.engine.build_process import Stopped
 from ffe_edge.errors import FfeError, ModelError
-from ffe_edge.updates.attempt import TICK_SECONDS, Attempt
+from ffe_edge.updates.attempt import RATE_SECONDS, TICK_SECONDS, Attempt
 from ffe_edge.updates.book import Book, taken_back
 from ffe_edge.updates.deciding import Rules, Verdict, decide
 from ffe_edge.updates.inbox import Inbox
@@ -35,7 +35,13 @@ class Updater:
     """Brings the desired model to the stage, and the one before back."""
 
     def __init__(
-        self, ledger: Ledger, rules: Rules, inbox: Inbox, stage: Stage, tell: Callable[[ModelState], None]
+        self,
+        ledger: Ledger,
+        rules: Rules,
+        inbox: Inbox,
+        stage: Stage,
+        tell: Callable[[ModelState], None],
+        rate_seconds: float = RATE_SECONDS,
     ) -> None:
         """Prepare; nothing happens before ``start``.
 
@@ -45,7 +51,9 @@ class Updater:
             inbox: what is wished.
             stage: where models serve.
             tell: told each change.
+            rate_seconds: over which frames a second are compared.
         """
+        self._rate_seconds = rate_seconds
         self._book = Book(ledger, tell)
         self._rules = rules
         self._inbox = inbox
@@ -136,7 +144,8 @@ class Updater:
             )
 
     def _follow(self, wish: Opened) -> None:
-        if not Attempt(wish, self._book, self._rules, self._stage, self._rates, self._rest).run():
+        attempt = Attempt(wish, self._book, self._rules, self._stage, self._rates, self._rest, self._rate_seconds)
+        if not attempt.run():
             self._forget_request()
 
     def _rest(self, seconds: float, wish: Opened | None = None) -> None:
