@@ -26,7 +26,8 @@ PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) pytest -n $(THREADS) --
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all faults check model reproduce-small export-demo bench constraints clean install-demo install-dev packages
+.PHONY: help demo test test-all test-deploy faults check model reproduce-small export-demo bench deb constraints clean \
+  install-demo install-dev install-deploy packages packages-deploy
 
 help:
 	@echo 'ffe-edge reads facial expressions at the edge. Begin with:'
@@ -36,12 +37,14 @@ help:
 	@echo
 	@echo 'Then:'
 	@echo '  make test-all      the tests that take minutes, too'
+	@echo '  make test-deploy   units, package, images, provision, fleet, each on what it is for; a clean machine is installed (root)'
 	@echo '  make faults        break everything round the daemon; the table goes to tests/e2e/README.md'
 	@echo '  make check         only look the code over: ruff and mypy'
 	@echo '  make model         train the default model, export and measure it, write its card: hours (see train/README.md)'
 	@echo '  make reproduce-small   the training protocol at its smallest: half an hour, table in runs/reproduce-small.md'
 	@echo '  make export-demo   train a small network, export it in FP32, FP16 and INT8, build engines, verify, run: some minutes'
 	@echo '  make bench         milliseconds per frame and step on this machine (CLIPS=video)'
+	@echo '  make deb           the Debian package, into dist/ (ARGS=--vendor: with everything it needs, for machines without a network)'
 	@echo '  make constraints   renew constraints.txt with the newest releases'
 	@echo '  make clean         remove .venv and all that can be made again; runs/ stays'
 	@echo
@@ -55,10 +58,13 @@ demo: install-demo
 	@$(VENV)/bin/ffe-edge demo $(ARGS)
 
 test: install-dev packages check
-	@$(PYTEST) -m "not slow" $(ARGS)
+	@$(PYTEST) -m "not slow and not deploy" $(ARGS)
 
-test-all: install-dev packages check
+test-all: install-deploy packages packages-deploy check
 	@$(PYTEST) $(ARGS)
+
+test-deploy: install-deploy packages packages-deploy
+	@bash scripts/test-deploy.sh $(ARGS)
 
 faults: install-dev packages
 	@$(RUN) pytest tests/e2e -m faults --fault-table tests/e2e/README.md $(ARGS)
@@ -84,6 +90,9 @@ export-demo: install-dev
 bench: install-demo
 	@$(VENV)/bin/python benchmarks/pipeline.py $(CLIPS) --detector $(DETECTOR) --also 1280x720 $(ARGS)
 
+deb: packages-deploy
+	@bash scripts/build-deb.sh $(ARGS)
+
 constraints:
 	@TORCH="$(TORCH)" $(BOOTSTRAP) constraints
 
@@ -98,5 +107,11 @@ install-demo:
 install-dev:
 	@$(BOOTSTRAP) install dev
 
+install-deploy:
+	@$(BOOTSTRAP) install deploy
+
 packages:
 	@$(BOOTSTRAP) packages
+
+packages-deploy:
+	@$(BOOTSTRAP) packages-deploy

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # What the Makefile needs before it can run anything.
 #
-#   bootstrap.sh install demo|dev   .venv with ffe-edge[demo] or [dev], at the versions of constraints.txt
+#   bootstrap.sh install demo|dev|deploy   .venv with ffe-edge[demo], [dev] or [dev,deploy], at the versions of
+#                                   constraints.txt
 #   bootstrap.sh packages           Debian packages that some tests use; what cannot be had is told, never an error
+#   bootstrap.sh packages-deploy    likewise, for tests of deploy/ and for `make deb`
 #   bootstrap.sh threads            how many threads this machine runs at once
 #   bootstrap.sh constraints        constraints.txt anew, with the newest releases; $TORCH holds the pair of PyTorch
 #
@@ -87,6 +89,27 @@ packages() {
         gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
         gstreamer1.0-plugins-ugly
     fetch_axe
+    if [ ${#missing[@]} -gt 0 ]; then say "to run them too: apt-get install ${missing[*]}"; fi
+}
+
+has() { local program; for program in "$@"; do command -v "$program" || return 1; done; }
+has_shellcheck() { has shellcheck; }
+has_systemd() { has systemd-analyze systemd-nspawn; }
+has_debhelper() { has dpkg-buildpackage dh lintian; }
+has_clean_root() { has mmdebstrap; }
+has_buildah() { has buildah crun; }
+has_compose() { has docker-compose; }
+has_system_venv() { /usr/bin/python3 -c 'import venv; from ensurepip import version'; }
+
+packages_deploy() {
+    PATH=$PATH:/usr/sbin:/sbin
+    need "shellcheck" "tests of scripts" has_shellcheck shellcheck
+    need "systemd's tools" "tests of units, and a machine to install" has_systemd systemd systemd-container
+    need "tools of Debian packages" "make deb and its tests" has_debhelper dpkg-dev debhelper fakeroot lintian
+    need "venv of /usr/bin/python3" "make deb" has_system_venv python3-venv
+    need "mmdebstrap" "a clean machine to install" has_clean_root mmdebstrap
+    need "buildah" "building the container image" has_buildah buildah crun
+    need "docker-compose" "checking compose.yaml" has_compose docker-compose
     if [ ${#missing[@]} -gt 0 ]; then say "to run them too: apt-get install ${missing[*]}"; fi
 }
 
@@ -185,21 +208,23 @@ signature() {
 }
 
 install() {
-    local extra=$1 expectation stamp wanted
+    local extra=$1 extras=$1 expectation stamp wanted
     case $extra in
         demo) expectation="about 400 MB, most often in less than a minute" ;;
         dev) expectation="about 6 GB with PyTorch, one minute on a fast line, twenty on a slow one" ;;
-        *) die "install demo or dev, not '$extra'" ;;
+        deploy) extras=dev,deploy expectation="as for the tests, and some 100 MB for those of deploy/" ;;
+        *) die "install demo, dev or deploy, not '$extra'" ;;
     esac
     ensure_venv
     wanted=$(signature)
-    for stamp in "$VENV/.installed-$extra" "$VENV/.installed-dev"; do
+    for stamp in "$VENV/.installed-$extra" "$VENV/.installed-dev" "$VENV/.installed-deploy"; do
+        if [ "$extra:$stamp" = "deploy:$VENV/.installed-dev" ]; then continue; fi
         if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return; fi
     done
-    say "installing ffe-edge[$extra] into $VENV: $expectation"
-    set -- -e ".[$extra]" -c constraints.txt
-    install_with_uv "$@" || install_with_pip "$@" || die "ffe-edge[$extra] could not be installed; see above"
-    if [ "$extra" = dev ] && ! quietly "$VENV/bin/python" -c 'import torch, torchvision'; then
+    say "installing ffe-edge[$extras] into $VENV: $expectation"
+    set -- -e ".[$extras]" -c constraints.txt
+    install_with_uv "$@" || install_with_pip "$@" || die "ffe-edge[$extras] could not be installed; see above"
+    if [ "$extra" != demo ] && ! quietly "$VENV/bin/python" -c 'import torch, torchvision'; then
         last_words 3
         die "PyTorch and torchvision do not fit each other here: 'make clean', then try again"
     fi
@@ -236,7 +261,8 @@ threads() {
 case ${1:-} in
     install) install "${2:-}" ;;
     packages) packages ;;
+    packages-deploy) packages_deploy ;;
     threads) threads ;;
     constraints) constraints ;;
-    *) die "usage: scripts/bootstrap.sh install demo|dev, packages, threads or constraints" ;;
+    *) die "usage: scripts/bootstrap.sh install demo|dev|deploy, packages, packages-deploy, threads or constraints" ;;
 esac
