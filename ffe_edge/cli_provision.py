@@ -114,7 +114,7 @@ def client(
     """Make a key and a certificate for a program or a person. Each needs its own: two with one throw each other out.
 
     A *dashboard* reads all of its sites and gives commands; a *reader* reads what nodes tell; *home-assistant* reads
-    discovery, too, and may press its buttons; a *bridge* carries a home to another broker; an *admin* may do everything.
+    discovery, too, and presses its buttons; a *bridge* carries a home to another broker; an *admin* may do everything.
 
     Example: `ffe-edge provision client floor --role dashboard --site kiso`
     """

@@ -52,14 +52,13 @@ def as_json(found: Sequence[Row]) -> str:
 
 def as_table(found: Sequence[Row]) -> Table:
     """A table."""
-    columns = [Column(name, no_wrap=True) for name in ("name", "role", "state", "ends", "days", "by", "serial")]
-    table = Table(*columns, Column("sites", overflow="fold"), box=None)
+    firm = [Column(name, no_wrap=True) for name in ("state", "ends", "days", "by", "serial")]
+    table = Table(Column("name", overflow="fold"), Column("role"), *firm, Column("sites", overflow="fold"), box=None)
     for row in found:
-        state = f"{row.state} {row.revoked_at:%Y-%m-%d}" if row.revoked_at else row.state
-        role = f"{row.role}+password" if row.has_password else row.role
+        role = f"{row.role} + password" if row.has_password else row.role
         by = "" if row.role == "authority" else str(row.authority)
         ends = f"{row.ends:%Y-%m-%d}"
-        table.add_row(row.name, role, state, ends, str(row.days_left), by, row.serial[:8], " ".join(row.sites))
+        table.add_row(row.name, role, row.state, ends, str(row.days_left), by, row.serial[:8], " ".join(row.sites))
     return table
 
 
