@@ -183,7 +183,7 @@ def deploy(
     from ffe_edge.provision import broker_files, broker_service
     from ffe_edge.provision.signing import now_utc
 
-    changed = broker_files.deploy(broker_files.broker_files(open_folder(folder), now_utc()), to, user)
+    changed = broker_files.deploy(open_folder(folder), now_utc(), to, user)
     typer.echo(f"{to}: {', '.join(changed)} written" if changed else f"{to}: nothing has changed")
     if not broker_service.is_marked(to):
         return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import secrets
-from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -43,14 +42,15 @@ def broker_files(folder: Folder, now: datetime) -> dict[str, bytes]:
         }
 
 
-def deploy(files: Mapping[str, bytes], target: Path, user: str) -> list[str]:
+def deploy(folder: Folder, now: datetime, target: Path, user: str) -> list[str]:
     """Write what has changed, readable by the broker's user alone; returns the names of those files.
 
     Raises:
         ConfigError: there is no such user, or only root can give files to it.
-        StoreError: the folder cannot be written.
+        StoreError: one of the folders cannot be used.
     """
     owner = _owner(user)
+    files = broker_files(folder, now)
     try:
         target.mkdir(parents=True, exist_ok=True, mode=0o755)
         changed = [name for name, data in files.items() if _differs(target / name, data, owner)]

@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from ffe_edge.errors import StoreError
+from ffe_edge.errors import ConfigError, StoreError
 from ffe_edge.provision.names import Host, Role, Topic, checked_id, node_name
 
 Serial = Annotated[str, Field(pattern=r"^[0-9a-f]{1,40}$")]
+Site = Annotated[str, Field(pattern=r"^([a-z0-9-]{1,32}|\+)$")]
 
 
 class _Entry(BaseModel):
@@ -51,7 +52,7 @@ class Member(_Entry):
 
     name: Annotated[str, Field(max_length=65)]
     role: Role
-    sites: tuple[str, ...]
+    sites: tuple[Site, ...]
     certificates: tuple[Certificate, ...]
     """Oldest first."""
     password: Annotated[str, Field(pattern=r"^\$7\$[0-9]+\$[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+$")] | None = None
@@ -61,7 +62,10 @@ class Member(_Entry):
     @classmethod
     def _check_name(cls, name: str) -> str:
         site, slash, node = name.partition("/")
-        return node_name(site, node) if slash else checked_id(name, "client")
+        try:
+            return node_name(site, node) if slash else checked_id(name, "client")
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
 
     @property
     def is_admitted(self) -> bool:
