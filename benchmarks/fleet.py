@@ -202,13 +202,12 @@ def main() -> None:
         for code in chosen.code:
             result = asyncio.run(measured(chosen, database, code.resolve()))
             found.append(result | {"code": code.name})
+            if chosen.json is not None:
+                chosen.json.write_text(json.dumps(found, indent=1) + "\n")
             print(
                 f"\n{database}: {result['ends']}\nreconnect of all at once: {json.dumps(result['storm'])}\n", flush=True
             )
-    text = json.dumps(found, indent=1)
-    print(text)
-    if chosen.json is not None:
-        chosen.json.write_text(text + "\n")
+    print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

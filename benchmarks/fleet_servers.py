@@ -129,7 +129,7 @@ def _opened(child: subprocess.Popen[bytes], log: Path) -> str:
 @contextmanager
 def postgresql() -> Iterator[tuple[str, Program]]:
     """A server in a temporary folder; gives the URL of an empty database."""
-    sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))  # this folder's dashboard is another one
     from dashboard.postgresql import PostgreSql  # noqa: PLC0415  # it needs pytest
 
     with PostgreSql(POSTGRESQL) as server:

@@ -218,8 +218,8 @@ class Homes:
         certificate, key = self.authority.issue(f"bridge-{site}")
         for source, name in ((certificate, "client.pem"), (key, "client.key"), (self.authority.ca, "ca.pem")):
             (tls / name).write_bytes(Path(source).read_bytes())
-        bridge = rendered(BRIDGE, ffe_site=site, ffe_bridge_host="127.0.0.1", ffe_bridge_port=central_port,
-                          ffe_bridge_tls_dir=tls)  # fmt: skip
+        bridge = rendered(BRIDGE, bridge_site=site, bridge_host="127.0.0.1", bridge_port=central_port,
+                          bridge_tls_dir=tls)  # fmt: skip
         # The first try after a loss comes after 5 s in use; a test need not wait for it.
         bridge = bridge.replace("restart_timeout 5 60", "restart_timeout 1 1")
         port = free_port()
