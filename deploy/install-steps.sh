@@ -40,7 +40,7 @@ look_at_machine() {
     L4T=$(read_l4t)
     if [ -n "$L4T" ] && [ "${L4T%%.*}" -lt 36 ]; then
         fail "this is L4T $L4T (JetPack 5 or older) with Python 3.8, and Python 3.10 is needed:" \
-            "flash JetPack 6 or later, or run the container of deploy/container"
+            "flash JetPack 6 or later, or run the container deploy/container/Dockerfile.cpu, which does without the GPU"
     fi
     in_root "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null ||
         fail "no Python 3.10 or later as $PYTHON here: install one, or use the container of deploy/container"
