@@ -168,7 +168,7 @@ def check(
 @provision_app.command("deploy")
 def deploy(
     to: Annotated[Path, typer.Option("--to", help="Where mosquitto.conf looks for it.")] = BROKER,
-    user: Annotated[str, typer.Option("--user", help="Who mosquitto runs as; only they can read it.")] = "mosquitto",
+    user: Annotated[str, typer.Option("--user", help="Whom mosquitto runs as, by name or number.")] = "mosquitto",
     restart: Annotated[bool, typer.Option("--restart", help="Restart the broker by systemd, if it needs it.")] = False,
     unit: Annotated[str, typer.Option("--unit", help="The broker's systemd unit.")] = "mosquitto",
     folder: FolderOption = FOLDER,

@@ -99,13 +99,15 @@ def _passwords(register: Register) -> str:
 
 
 def _owner(user: str) -> tuple[int, int]:
+    """Of a user here by name, or of one in a container by number."""
     try:
-        entry = pwd.getpwnam(user)
+        entry = None if user.isdecimal() else pwd.getpwnam(user)
     except KeyError as error:
         raise ConfigError(f"--user {user!r}: no such user here; install mosquitto, or name who runs it") from error
-    if os.geteuid() not in (0, entry.pw_uid):
+    owner = (int(user), int(user)) if entry is None else (entry.pw_uid, entry.pw_gid)
+    if os.geteuid() not in (0, owner[0]):
         raise ConfigError(f"--user {user}: only root can give it files; run with sudo")
-    return entry.pw_uid, entry.pw_gid
+    return owner
 
 
 def _differs(path: Path, data: bytes, owner: tuple[int, int]) -> bool:

@@ -254,6 +254,12 @@ def test_deploy_writes_what_has_changed_and_nothing_else(provision: Provision) -
     assert "broker: crl.pem, acl written" in provision(*deploy)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
+def test_the_user_of_a_container_is_named_by_its_number(provision: Provision, tmp_path: Path) -> None:
+    provision("deploy", "--to", "broker", "--user", "1883")
+    assert {path.stat().st_uid for path in (tmp_path / "broker").iterdir() if path.name != "restart-needed"} == {1883}
+
+
 def test_restart_asks_systemd_once_and_tells_what_it_says(
     provision: Provision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
