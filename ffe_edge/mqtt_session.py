@@ -181,7 +181,7 @@ class Session:
 
     def _answer(self) -> Answer:
         if self._connack is None:
-            self.reason = "it does not answer" if self.alive else "it closed the connection without an answer"
+            self.reason = "it does not answer" if self.alive else self._closed()
             return "silent" if self.version == "MQTT 5" else "unreachable"
         if not self._connack.is_failure:
             return "accepted"
@@ -189,6 +189,11 @@ class Session:
         if self._connack.value == UNSUPPORTED_PROTOCOL:
             return "unsupported"
         return "unreachable" if self._connack.value in BUSY else "refused"
+
+    def _closed(self) -> str:
+        """Under TLS 1.3 a broker that does not take our certificate says so by hanging up after the handshake."""
+        hint = "; it may not take our certificate (revoked, or expired)" if self._endpoint.tls else ""
+        return f"it closed the connection without an answer{hint}"
 
     def _on_connect(
         self, _client: paho.Client, _data: Any, _flags: paho.ConnectFlags, reason: ReasonCode, given: Properties | None

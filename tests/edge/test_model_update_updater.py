@@ -137,8 +137,8 @@ def test_the_node_s_own_wish_is_followed_first_and_the_site_s_when_it_is_taken_b
     ("what", "reason"),
     [
         pytest.param("golden", "failed the golden check", id="other-golden-outputs"),
-        pytest.param("digest", "not the pinned", id="another-file-of-the-same-size"),
-        pytest.param("short", "bytes, not the pinned", id="a-shorter-file"),
+        pytest.param("digest", "not the pinned", marks=pytest.mark.slow, id="another-file-of-the-same-size"),
+        pytest.param("short", "bytes, not the pinned", marks=pytest.mark.slow, id="a-shorter-file"),
         pytest.param("stage", "no engine", id="it-cannot-serve-here"),
     ],
 )
@@ -164,6 +164,7 @@ def _released(publisher: Publisher, folder: Path, what: str) -> bytes:
     return release.payload
 
 
+@pytest.mark.slow
 def test_a_model_that_fails_on_probation_gives_way(tmp_path: Path, pem: Path) -> None:
     with following(tmp_path, pem, probation_seconds=60) as (node, publisher):
         node.wish(publisher.release(shipped(tmp_path), 3).payload)
@@ -199,6 +200,7 @@ def test_a_newer_release_ends_the_download_of_an_older_one(tmp_path: Path, pem: 
         assert node.comes("active").release.counter == 4  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_a_rollback_brings_the_model_before_and_refuses_the_one_after(tmp_path: Path, pem: Path) -> None:
     with following(tmp_path, pem) as (node, publisher):
         assert node.updater.roll_back().ok is False
