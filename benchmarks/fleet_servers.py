@@ -129,7 +129,9 @@ def _opened(child: subprocess.Popen[bytes], log: Path) -> str:
 @contextmanager
 def postgresql() -> Iterator[tuple[str, Program]]:
     """A server in a temporary folder; gives the URL of an empty database."""
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))  # this folder's dashboard is another one
+    here = Path(__file__).resolve().parent
+    # This folder's dashboard.py is another one, and would be found first.
+    sys.path[:] = [str(here.parent / "tests"), *(one for one in sys.path if Path(one or ".").resolve() != here)]
     from dashboard.postgresql import PostgreSql  # noqa: PLC0415  # it needs pytest
 
     with PostgreSql(POSTGRESQL) as server:
