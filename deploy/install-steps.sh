@@ -2,6 +2,9 @@
 # shellcheck disable=SC2154,SC2034  # the settings of install.sh
 # The steps of install.sh that look at the machine and bring the program and its settings.
 
+# shellcheck source-path=SCRIPTDIR source=settings.sh
+. "$HERE/settings.sh"
+
 say() { printf 'ffe-edge: %s\n' "$*"; }
 warn() { printf 'ffe-edge: warning: %s\n' "$*" >&2; }
 fail() { printf 'ffe-edge: %s\n' "$*" >&2; exit 2; }
@@ -155,17 +158,6 @@ remove_old_releases() {
 }
 
 # --- Settings ----------------------------------------------------------------------------------------------------
-
-# One line in a file of `ffe-edge config init`, in which every key stands as a comment. set_key FILE SECTION KEY VALUE
-set_key() {
-    awk -v section="$2" -v key="$3" -v value="$4" '
-        /^\[/ { at = $0; gsub(/[][]/, "", at) }
-        !done && at == section && $0 ~ "^#?" key " =" { print key " = \"" value "\""; done = 1; next }
-        { print }
-        END { exit !done }' "$1" >"$1.part" || fail "$1: no key $2.$3 to set"
-    cat "$1.part" >"$1"
-    rm "$1.part"
-}
 
 write_settings() {
     if [ -e "$ROOT$SETTINGS" ]; then say "$SETTINGS is kept as it is"; return; fi

@@ -14,9 +14,12 @@ install_files() {
     put 0755 "$(beside scripts/build-pycuda.sh)" "$SHARE/build-pycuda.sh"
     put 0644 "$(beside constraints.txt)" "$SHARE/constraints.txt"
     put 0644 "$HERE/systemd/backoff.conf" "$SHARE/backoff.conf"
+    put 0644 "$HERE/settings.sh" "$SHARE/settings.sh"
     put 0755 "$HERE/systemd/ffe-edge-node" /usr/local/sbin/ffe-edge-node
+    put 0755 "$HERE/ffe-edge-join" /usr/local/sbin/ffe-edge-join
     put 0644 "$HERE/systemd/ffe-edge.service" /etc/systemd/system/ffe-edge.service
     put 0644 "$HERE/systemd/ffe-dashboard.service" /etc/systemd/system/ffe-dashboard.service
+    put 0644 "$HERE/broker/mosquitto.conf" "$SHARE/broker/mosquitto.conf"
     put 0644 "$HERE/systemd/sysusers.conf" /etc/sysusers.d/ffe-edge.conf
     put 0644 "$HERE/systemd/tmpfiles.conf" /etc/tmpfiles.d/ffe-edge.conf
     put 0644 "$HERE/udev/70-ffe-edge.rules" /etc/udev/rules.d/70-ffe-edge.rules
@@ -31,7 +34,7 @@ install_files() {
 beside() { if [ -f "$HERE/${1##*/}" ]; then echo "$HERE/${1##*/}"; else echo "$HERE/../$1"; fi; }
 keep() { if [ ! -e "$ROOT$3" ]; then put "$@"; fi; }
 
-SCRIPT_FILES=(/usr/local/sbin/ffe-edge-node /usr/local/bin/ffe-edge /usr/local/share/man/man1/ffe-edge.1
+SCRIPT_FILES=(/usr/local/sbin/ffe-edge-node /usr/local/sbin/ffe-edge-join /usr/local/bin/ffe-edge /usr/local/share/man/man1/ffe-edge.1
     /etc/systemd/system/ffe-edge.service /etc/systemd/system/ffe-dashboard.service /etc/sysusers.d/ffe-edge.conf
     /etc/tmpfiles.d/ffe-edge.conf /etc/udev/rules.d/70-ffe-edge.rules)
 

@@ -63,9 +63,10 @@ ffe-edge ($VERSION) stable; urgency=medium
 
  -- ffe-edge maintainers <maintainers@ffe-edge.invalid>  $(LC_ALL=C date -u -R -d "@$SOURCE_DATE_EPOCH")
 END
-cp deploy/install.sh deploy/install-steps.sh deploy/install-system.sh scripts/build-pycuda.sh constraints.txt \
+cp deploy/install.sh deploy/install-steps.sh deploy/install-system.sh deploy/settings.sh scripts/build-pycuda.sh constraints.txt \
     deploy/systemd/backoff.conf "$STAGE/share/"
-cp deploy/systemd/ffe-edge-node "$STAGE/sbin/"
+cp -r deploy/broker "$STAGE/share/broker"
+cp deploy/systemd/ffe-edge-node deploy/ffe-edge-join "$STAGE/sbin/"
 cp deploy/systemd/dashboard.toml "$STAGE/etc/ffe-edge/"
 cp deploy/systemd/journald@ffe-edge.conf "$STAGE/etc/systemd/"
 cp deploy/systemd/ffe-edge.service "$STAGE/debian/ffe-edge.service"

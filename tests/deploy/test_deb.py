@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from deploy import packages
 from deploy.clean_machine import LIMIT_SECONDS, Machine, require
 from deploy.unit_file import ROOT
 
@@ -30,26 +31,17 @@ class Seen:
     facts: dict[str, str] = field(default_factory=dict)
 
 
-def built(folder: Path, *words: str) -> Path:
-    command = ["bash", str(ROOT / "scripts/build-deb.sh"), *words, str(folder)]
-    made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_SECONDS)
-    assert made.returncode == 0, made.stderr[-2000:]
-    return Path(made.stdout.split()[-1])
-
-
 @pytest.fixture(scope="module")
-def light(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def light() -> Path:
     """The package of `make deb`."""
-    if shutil.which("dh") is None or shutil.which("dpkg-buildpackage") is None:
-        pytest.skip("debhelper is not installed: make packages-deploy")
-    return built(tmp_path_factory.mktemp("light"))
+    return packages.package()
 
 
 @pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def package() -> Path:
     """The one with everything that it needs."""
-    require("mmdebstrap", "systemd-nspawn", "dh", "dpkg-buildpackage")
-    return built(tmp_path_factory.mktemp("package"), "--vendor")
+    require("mmdebstrap", "systemd-nspawn")
+    return packages.package("--vendor")
 
 
 @pytest.fixture(scope="module")
