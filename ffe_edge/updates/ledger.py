@@ -66,7 +66,7 @@ class State(Payload):
     current: Slot | None = None
     previous: Slot | None = None
     failed: Annotated[tuple[Failure, ...], Field(max_length=MAX_FAILURES)] = ()
-    changed_at: Time = datetime(1970, 1, 1, tzinfo=timezone.utc)
+    changed_at: Time | None = None
 
     def changed(self, **values: Any) -> State:
         """The same with other values, which are checked."""

@@ -111,7 +111,8 @@ class ModelState(Payload):
     """The updated model that serves, or stands by on probation; None: the model of the settings."""
     previous: Release | None = None
     """What a rollback goes back to; None: the model of the settings."""
-    changed_at: Time
+    changed_at: Time | None = None
+    """When it came to this phase; None where nothing was ever updated."""
 
 
 _Told = TypeVar("_Told", bound=Payload)

@@ -137,11 +137,14 @@ class Updater:
         return decide(self._inbox.wishes, self._book.state, self._rules)
 
     def _serves_already(self, verdict: Verdict) -> None:
+        """The same model may be signed anew: it is known by its newest counter then, for going back, too."""
         state, release = self._book.state, verdict.release
-        if release is not None and (state.phase, state.release) != ("active", release):
-            self._book.try_to_write(
-                phase="active", reason=None, release=release, counter=release.counter, counter_sha256=release.sha256
-            )
+        if release is None or state.current is None or (state.phase, state.release) == ("active", release):
+            return
+        self._book.try_to_write(
+            phase="active", reason=None, release=release, counter=release.counter, counter_sha256=release.sha256,
+            current=state.current.model_copy(update={"counter": release.counter}),
+        )  # fmt: skip
 
     def _follow(self, wish: Opened) -> None:
         attempt = Attempt(wish, self._book, self._rules, self._stage, self._rates, self._rest, self._rate_seconds)

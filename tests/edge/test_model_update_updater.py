@@ -271,3 +271,17 @@ def test_a_full_disk_ends_nothing_but_the_update(tmp_path: Path, pem: Path) -> N
         node.comes("downloading", "cannot be written")
         (node.ledger.folder / "staging").unlink()
         node.comes("active")
+
+
+@pytest.mark.slow
+def test_a_model_that_was_signed_anew_stays_away_once_it_is_taken_back(tmp_path: Path, pem: Path) -> None:
+    with following(tmp_path, pem) as (node, publisher):
+        node.wish(publisher.release(shipped(tmp_path), 3).payload)
+        node.comes("active")
+        node.wish(publisher.release(shipped(tmp_path), 4).payload)
+        assert wait_for(lambda: node.ledger.state.counter == 4)
+        assert node.updater.roll_back().ok
+        node.comes("rolled-back")
+        time.sleep(1.2)
+        assert node.states[-1].phase == "rolled-back"
+        assert node.stage.done == ["rehearse mode", "switch", "keep", "rehearse None", "switch", "keep"]
