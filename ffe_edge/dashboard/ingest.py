@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -15,7 +14,7 @@ from ffe_edge.dashboard.ingest_states import store_state
 from ffe_edge.dashboard.ingest_summaries import store_summaries
 from ffe_edge.dashboard.known_places import KnownPlaces
 from ffe_edge.dashboard.spell_store import Difference
-from ffe_edge.messages import EmotionCloudEvent, GapCloudEvent, Status, SummaryCloudEvent
+from ffe_edge.messages import EmotionCloudEvent, GapCloudEvent, Health, Status, SummaryCloudEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +40,14 @@ def ingest(connection: Connection, arrivals: Sequence[Arrival], zone: ZoneInfo) 
     places = KnownPlaces(connection, max((arrival.received_ms for arrival in arrivals), default=0))
     new: list[Arrival] = []
     refused: list[tuple[Arrival, str]] = []
-    for kind, group in itertools.groupby(_placed(places, arrivals, refused), key=_kind):
+    for kind, batch in _groups(_placed(places, arrivals, refused)):
         difference = Difference(zone)
-        batch = list(group)
         if kind == "event":
             new += store_events(connection, batch, places, difference)
         elif kind == "summary":
             new += store_summaries(connection, batch, places, difference)
+        elif kind == "health":
+            new += batch
         else:
             new += [arrival for arrival in batch if store_state(connection, arrival, places, difference)]
         difference.store(connection)
@@ -55,7 +55,30 @@ def ingest(connection: Connection, arrivals: Sequence[Arrival], zone: ZoneInfo) 
             if _is_sign_of_life(arrival):
                 places.hear(arrival.place, arrival.received_ms)
     places.store_heard()
+    order = {id(arrival): number for number, arrival in enumerate(arrivals)}
+    new.sort(key=lambda arrival: order[id(arrival)])
     return Ingested(tuple(new), len(arrivals) - len(new) - len(refused), tuple(refused))
+
+
+def _groups(arrivals: Sequence[Arrival]) -> Iterator[tuple[str, list[Arrival]]]:
+    """What can be stored at once, in the order in which it has to be.
+
+    What one node tells keeps its order. What several nodes tell has none: of a fleet hardly two messages that come one
+    after another are of one kind, and each group costs queries of its own.
+    """
+    turns: dict[tuple[str, str], tuple[int, str]] = {}
+    groups: dict[tuple[int, str], list[Arrival]] = {}
+    for arrival in arrivals:
+        kind, node = _kind(arrival), (arrival.place.site, arrival.place.node)
+        turn, before = turns.get(node, (0, kind))
+        if kind == "health":
+            groups.setdefault((turn, kind), []).append(arrival)
+            continue
+        turn += kind != before
+        turns[node] = (turn, kind)
+        groups.setdefault((turn, kind), []).append(arrival)
+    for turn, kind in sorted(groups):
+        yield kind, groups[turn, kind]
 
 
 def _placed(places: KnownPlaces, arrivals: Sequence[Arrival], refused: list[tuple[Arrival, str]]) -> list[Arrival]:
@@ -89,4 +112,6 @@ def _is_sign_of_life(arrival: Arrival) -> bool:
 def _kind(arrival: Arrival) -> str:
     if isinstance(arrival.message, (EmotionCloudEvent, GapCloudEvent)):
         return "event"
+    if isinstance(arrival.message, Health):
+        return "health"
     return "summary" if isinstance(arrival.message, SummaryCloudEvent) else "state"
