@@ -117,11 +117,12 @@ def two_homes(ansible: Ansible) -> None:
     authority = Authority(ansible.folder / "authority")
     node = bundle(ansible, authority, "node", "node")
     client = bundle(ansible, authority, "client", "client")
+    pages = bundle(ansible, authority, "pages", "dashboard")
     files = ansible.folder / "files" / "broker"
     files.mkdir(parents=True)
     for name in ("ca.pem", "crl.pem", "broker.pem", "acl", "passwords"):
         (files / name).write_text(f"{name} of the tests\n")
-    homes = [{"name": name, "port": port, "bundle": str(client), "names": [f"{name}.example"],
+    homes = [{"name": name, "port": port, "bundle": str(pages), "names": [f"{name}.example"],
               "settings": {"home": {"name_ja": "木曽の家"}}}
              for name, port in (("kiso", 8081), ("hida", 8082))]  # fmt: skip
     cameras = [{"id": "day-room", "source": "rtsp://10.0.0.7/live"}, {"id": "room-101", "source": "csi://0"}]
@@ -131,7 +132,8 @@ def two_homes(ansible: Ansible) -> None:
                                  node_cameras=cameras, node_settings={"events": {"hold_seconds": 1.5}})
         for number in (1, 2)
     }  # fmt: skip
-    broker = local(ansible, "kiso-broker", broker_files=str(files), broker_listeners=["loopback"], bridge_site="kiso",
+    broker = local(ansible, "kiso-broker", broker_files=str(files), broker_listeners=["loopback"],
+                   broker_save_seconds=30, broker_queued_messages=200000, bridge_site="kiso",
                    bridge_host="centre.example", bridge_bundle=str(client))  # fmt: skip
     centre = local(
         ansible,

@@ -209,8 +209,10 @@ class Homes:
     def at_centre(self, user: str = "overview") -> Client:
         return Client(self.centre.port, user, (self.authority, user), "ffe/#")
 
-    def at_home(self, site: str = "kiso", name: str = "edge-01") -> Client:
-        return Client(self.homes[site].port, name, None, "ffe/#")
+    def at_home(self, site: str = "kiso", name: str = "edge-01", user: str | None = None) -> Client:
+        client = Client(self.homes[site].port, name, None, "ffe/#")
+        client.client.username_pw_set(user)
+        return client
 
     def _home(self, folder: Path, site: str, central_port: int, more: str) -> Broker:
         tls = folder / "bridge"

@@ -137,6 +137,19 @@ def test_a_model_wanted_while_the_home_is_away_comes_when_it_is_back(homes: Home
             assert wait_for(lambda: node.payloads(f"{SITE}/model/desired") == [b"{}"], 20)
 
 
+def test_the_rules_of_the_home_do_not_keep_its_own_bridge_from_its_work(tmp_path: Path) -> None:
+    rules = tmp_path / "rules"
+    rules.write_text(f"user edge-01\ntopic write {SITE}/#\ntopic read {SITE}/command/#\n")
+    with (
+        Homes(tmp_path, more=f"acl_file {rules}") as homes,
+        homes.at_centre() as centre,
+        homes.at_home(user="edge-01") as node,
+    ):
+        assert crossed(node, centre)
+        centre.publish(f"{SITE}/command/pause", b"{}")
+        assert wait_for(lambda: node.payloads(f"{SITE}/command/pause") == [b"{}"])
+
+
 def test_nothing_goes_round(homes: Homes) -> None:
     with homes.at_centre() as centre, homes.at_home() as node:
         assert crossed(node, centre)
