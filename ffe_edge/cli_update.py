@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Optional
 
@@ -75,8 +76,6 @@ def sign(
 
     Example: `ffe-edge models sign runs/ffe-r18 --url https://models.example/ffe-r18-7/ --counter 7 --key release.key`
     """
-    from datetime import datetime, timedelta, timezone
-
     from ffe_edge.updates.signing import Terms, make_release, signature_path
 
     not_after = datetime.now(timezone.utc) + timedelta(days=days)
@@ -86,8 +85,7 @@ def sign(
     typer.echo(f"{target}: {manifest.name}, release {counter}, {manifest.all_bytes} bytes, until {not_after:%Y-%m-%d}")
     if secret is None:
         typer.echo(f"now sign it: minisign -S -m {target}")
-    typer.echo(f"publish it: ffe-edge models publish {target} --broker mqtt://… --site …")
-    typer.echo(f"its signature: {signature_path(target)}")
+    typer.echo(f"with {signature_path(target)}: ffe-edge models publish {target} --broker mqtt://… --site …")
 
 
 def publish(

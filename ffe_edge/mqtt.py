@@ -66,8 +66,7 @@ class Publisher:
         self._state: BrokerState = "connecting"
         self._protocol: MqttVersion | None = None
         self._outgoing = Outgoing()
-        self._subscriptions = dict(subscriptions or {})
-        self._retained = frozenset(retained)
+        self._subscriptions, self._retained = dict(subscriptions or {}), frozenset(retained)
         self._turned_at = time.monotonic()
         self._expired_at = float("-inf")
         self._stopping = threading.Event()

@@ -70,20 +70,19 @@ class Service:
         self._updates = ModelUpdates(config)
         self._notifier = notifier or Notifier()
         self._reloading = threading.Lock()
-        self._stop_at = float("inf")
-        self.stopwatch = Stopwatch()
+        self._stop_at, self.stopwatch = float("inf"), Stopwatch()
         self._load, self._make = load, serving
         self._house = House(config)
-        effective, first = self._updates.effective(config), self._updates.first(serving)
-        parts = Parts.of(effective, first, self._tell_engine, self._house, self.stopwatch)
+        load_first = self._updates.first(serving), self._tell_engine
+        parts = Parts.of(self._updates.effective(config), *load_first, self._house, self.stopwatch)
         self._config = self._updates.effective(config)
         minutes = MinuteTeller(self._store_summary)
         self._loop = Loop(parts, self._house, minutes, config.cameras, self._store, self._tell_camera, self.stopwatch)
         self._enrolled = Enrolled(config, parts.acquaintance, lambda: self.telling)
         reload, roll_back = self.reload if load else None, self._updates.roll_back
         obey = Obeying(self._house, self._enrolled, lambda: self.telling, reload, roll_back)
-        context = event_context(config, parts.serving.model)
-        self.telling = Telling(config, context, self._birth, obey, on_event, self._updates.wishes)
+        context, wishes = event_context(config, parts.serving.model), self._updates.wishes
+        self.telling = Telling(config, context, self._birth, obey, on_event, wishes)
         self.view = View(config, self._loop, self.telling, self._notifier, self.stopwatch)
 
     @property

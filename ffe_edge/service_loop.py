@@ -61,11 +61,9 @@ class Loop:
         self._news = threading.Condition()
         self._prepared: Prepared | None = None
         self._tasks: deque[Callable[[], None]] = deque()
-        self._house = house
-        self._minutes = minutes
+        self._house, self._minutes = house, minutes
         self._looked_seconds = float("-inf")
-        self._tell = tell
-        self._stopwatch = stopwatch
+        self._tell, self._stopwatch = tell, stopwatch
         self._store_one = stopwatch.timed("publish", store)
         self._cameras = {each.id: self.camera(each) for each in settings}
         failures = [camera.open() for camera in self._cameras.values() if camera.feed]

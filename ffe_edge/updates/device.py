@@ -9,7 +9,7 @@ from typing import Any, Final
 from ffe_edge.config import Config
 from ffe_edge.errors import ModelError, StoreError
 from ffe_edge.updates.book import BY_COMMAND, taken_back
-from ffe_edge.updates.ledger import ROLLBACK_FILE, Ledger, ledger_folder
+from ffe_edge.updates.ledger import ROLLBACK_FILE, TAKEN_FILE, Ledger, ledger_folder
 
 DAEMON_SECONDS: Final = 60.0
 """What a running daemon gets to load the model before."""
@@ -70,14 +70,15 @@ def _change(ledger: Ledger) -> None:
 
 def _ask_daemon(ledger: Ledger) -> None:
     """A file that the daemon takes away when it has done what it asks for."""
-    request, until = ledger.folder / ROLLBACK_FILE, time.monotonic() + DAEMON_SECONDS
+    request, taken = ledger.folder / ROLLBACK_FILE, ledger.folder / TAKEN_FILE
+    until = time.monotonic() + DAEMON_SECONDS
     try:
         request.touch(mode=0o600)
-        while request.exists() and time.monotonic() < until:
+        while (request.exists() or taken.exists()) and time.monotonic() < until:
             time.sleep(LOOK_SECONDS)
     except OSError as error:
         raise StoreError(f"{request}: cannot be written ({error.strerror}); run this as the daemon's user") from error
-    if request.exists():
+    if request.exists() or taken.exists():
         request.unlink(missing_ok=True)
         raise ModelError(f"the daemon did not go back in {DAEMON_SECONDS:g} s; see its log")
     ledger.refresh()

@@ -28,7 +28,9 @@ logger = logging.getLogger(__name__)
 FOLDER: Final = "model-updates"
 STATE_FILE: Final = "state.json"
 ROLLBACK_FILE: Final = "rollback"
-"""While it is there, a running daemon is asked to go back."""
+"""While it is there, a running daemon is asked to go back ..."""
+TAKEN_FILE: Final = "rollback.taken"
+"""... and while this is, it does so."""
 MAX_STATE_BYTES: Final = 2**20
 MAX_FAILURES: Final = 64
 DIGITS: Final = 16

@@ -20,7 +20,7 @@ from ffe_edge.updates.attempt import RATE_SECONDS, TICK_SECONDS, Attempt
 from ffe_edge.updates.book import Book, taken_back
 from ffe_edge.updates.deciding import Rules, Verdict, decide
 from ffe_edge.updates.inbox import Inbox
-from ffe_edge.updates.ledger import ROLLBACK_FILE, Ledger, Slot
+from ffe_edge.updates.ledger import ROLLBACK_FILE, TAKEN_FILE, Ledger, Slot
 from ffe_edge.updates.manifest import ModelState, Opened
 from ffe_edge.updates.stage import Stage, Superseded, TakenBack
 from ffe_edge.updates.trial import Rates
@@ -61,6 +61,7 @@ class Updater:
         self._rates = Rates()
         self._sampled_seconds = 0.0
         self._rollback_file = ledger.folder / ROLLBACK_FILE
+        self._taken_file = ledger.folder / TAKEN_FILE
         self._stopping = threading.Event()
         self._going_back = threading.Event()
         self._thread = threading.Thread(target=self._run, name="model-updates", daemon=True)
@@ -93,6 +94,7 @@ class Updater:
     def _run(self) -> None:
         self._book.tell()
         self._book.ledger.sweep()
+        self._end_request()
         with suppress(Stopped):
             self._and_back(self._resume)
             while True:
@@ -102,8 +104,9 @@ class Updater:
         try:
             work()
         except TakenBack:
+            self._take_request()
             self._go_back()
-            self._forget_request()
+            self._end_request()
 
     def _resume(self) -> None:
         """Go on where the last run was ended."""
@@ -149,7 +152,8 @@ class Updater:
     def _follow(self, wish: Opened) -> None:
         attempt = Attempt(wish, self._book, self._rules, self._stage, self._rates, self._rest, self._rate_seconds)
         if not attempt.run():
-            self._forget_request()
+            self._take_request()
+            self._end_request()
 
     def _rest(self, seconds: float, wish: Opened | None = None) -> None:
         """Wait, and look round.
@@ -207,7 +211,13 @@ class Updater:
         if self._stopping.is_set():
             raise Stopped
 
-    def _forget_request(self) -> None:
+    def _take_request(self) -> None:
+        """From now on another one would be a new one."""
         self._going_back.clear()
         with suppress(OSError):
-            self._rollback_file.unlink(missing_ok=True)
+            self._rollback_file.replace(self._taken_file)
+
+    def _end_request(self) -> None:
+        """Whoever waits at the device may go on."""
+        with suppress(OSError):
+            self._taken_file.unlink(missing_ok=True)

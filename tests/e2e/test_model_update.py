@@ -6,7 +6,8 @@ from pathlib import Path
 
 from e2e.daemon import everything_came
 from e2e.test_schema import check
-from model_updates import STATE, Home, bundle, folders, node, write_clip
+from model_updates import STATE, Home, folders, node
+from update_models import bundle, write_clip
 
 from ffe_edge.engine.model_file import digest_of
 from ffe_edge.updates.minisign_secret import SecretKey

@@ -11,20 +11,8 @@ from e2e.daemon import NODE, everything_came
 from e2e.mosquitto import wait_for
 from e2e.program import ffe_edge
 from e2e.proxy import Proxy
-from model_updates import (
-    DESIRED_OF_SITE,
-    Home,
-    Release,
-    blind_to_faces,
-    bundle,
-    changed_model,
-    folders,
-    forged,
-    node,
-    shipped,
-    slow,
-    write_clip,
-)
+from model_updates import DESIRED_OF_SITE, Home, Release, folders, forged, node
+from update_models import blind_to_faces, bundle, changed_model, shipped, slow, write_clip
 
 from ffe_edge.engine.model import SHIPPED_MODEL
 from ffe_edge.engine.model_file import digest_of

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from e2e.mosquitto import Mosquitto
-from model_updates import bundle
 from typer.testing import CliRunner
+from update_models import bundle
 
 from ffe_edge.cli import app
 from ffe_edge.config import load_config
