@@ -68,6 +68,7 @@ class Machine:
         self.root = root
         root.mkdir()
         subprocess.run(["tar", "-xpf", str(archive()), "-C", str(root)], check=True, timeout=LIMIT_SECONDS)
+        self.path("/etc/hosts").write_text("127.0.0.1 localhost broker.lan\n", encoding="utf-8")
 
     def path(self, name: str) -> Path:
         """A path of the machine as seen from outside."""

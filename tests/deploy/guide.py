@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from deploy.clean_machine import Machine, require
-from deploy.packages import package
+from deploy.packages import built
 
 HEAD = """#!/bin/bash
 exec >/root/check.log 2>&1
@@ -24,6 +24,7 @@ count() {
 }
 for _ in $(seq 120); do [ "$(count)" -gt 0 ] && break; sleep 0.5; done
 count >'events in the dashboard'
+for _ in $(seq 60); do systemctl status --no-pager ffe-edge | grep -q 'broker connected' && break; sleep 0.5; done
 systemctl status --no-pager ffe-edge >status
 find / -xdev -name '*.tar' -path '*ffe*' >'bundles left'
 """
@@ -34,9 +35,9 @@ WAIT = {"grep one-time": 60, "status --no-pager": 20}
 def walked(steps: str, folder: Path) -> dict[str, str]:
     """Install the package, boot, run the steps; every file that they leave in /root."""
     require("mmdebstrap", "systemd-nspawn")
-    built = package("--vendor")
+    deb = built("--vendor")
     machine = Machine(folder / "root")
-    shutil.copy(built, machine.path("/root/ffe-edge.deb"))
+    shutil.copy(deb, machine.path("/root/ffe-edge.deb"))
     installed = machine.run("dpkg", "--install", "/root/ffe-edge.deb")
     assert installed.returncode == 0, installed.stderr[-2000:]
     script = folder / "guide.sh"

@@ -14,7 +14,7 @@ from deploy.unit_file import ROOT
 
 
 @functools.cache
-def package(*words: str) -> Path:
+def built(*words: str) -> Path:
     """What scripts/build-deb.sh makes with these words."""
     require("dh", "dpkg-buildpackage")
     folder = tempfile.mkdtemp(prefix="ffe-deb-")

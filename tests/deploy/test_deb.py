@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from deploy import packages
 from deploy.clean_machine import LIMIT_SECONDS, Machine, require
+from deploy.packages import built
 from deploy.unit_file import ROOT
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1800), pytest.mark.xdist_group("machine")]
@@ -34,14 +34,14 @@ class Seen:
 @pytest.fixture(scope="module")
 def light() -> Path:
     """The package of `make deb`."""
-    return packages.package()
+    return built()
 
 
 @pytest.fixture(scope="module")
 def package() -> Path:
     """The one with everything that it needs."""
     require("mmdebstrap", "systemd-nspawn")
-    return packages.package("--vendor")
+    return built("--vendor")
 
 
 @pytest.fixture(scope="module")
