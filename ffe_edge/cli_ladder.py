@@ -7,6 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from ffe_edge.cli_choices import Device
 from ffe_edge.cli_terminal import logged, need
 
 
@@ -17,6 +18,11 @@ def ladder(
         "runs/ladder"
     ),
     threads: Annotated[int, typer.Option(min=1, help="Of torch, on a CPU.")] = 2,
+    accelerator: Annotated[Device, typer.Option(help="Kind of the device.")] = Device.AUTO,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that prepare batches for a GPU; 0: threads.")] = 0,
+    stage: Annotated[
+        Optional[list[str]], typer.Option(help="Train only this stage, and write no table; may be repeated.")
+    ] = None,
     seed: Annotated[
         Optional[int], typer.Option(help="Train this seed alone, and write no table: for several at a time.")
     ] = None,
@@ -31,11 +37,12 @@ def ladder(
     """
     need("torch", "train")
     from ffe_train.commands_ladder import run_ladder, write_ladder_table
+    from ffe_train.devices import Options
     from ffe_train.ladder import Place
 
-    place = Place(sets, out, threads)
+    place = Place(sets, out, Options(accelerator=accelerator.value, threads=threads, workers=workers))
     with logged() as console:
         if not table_only:
-            run_ladder(file, place, seed=seed, console=console)
-        if seed is None or table_only:
+            run_ladder(file, place, seed=seed, only=stage or (), console=console)
+        if (seed is None and not stage) or table_only:
             write_ladder_table(file, place, table, console)

@@ -15,6 +15,7 @@ from ffe_edge.cli_measure import card, measure
 from ffe_edge.cli_reproduced import reproduced
 from ffe_edge.cli_robustness import robustness
 from ffe_edge.cli_terminal import logged, need
+from ffe_edge.cli_voices import voices
 from ffe_edge.errors import ConfigError
 
 EPILOG: Final = (
@@ -38,6 +39,7 @@ Labels = Annotated[
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Begin anew where the recipe or the data has changed.")]
 Threads = Annotated[int, typer.Option(min=1, help="Of torch, on a CPU.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes that prepare batches for a GPU; 0: threads do.")]
 OneDevice = Annotated[Device, typer.Option(help="One device; only pretraining uses several.")]
 Answers = Annotated[Optional[Path], typer.Option(help="csv of path,rater,answer; without it the set's own counts.")]
 Resamples = Annotated[int, typer.Option(min=100, help="Of the bootstrap over people.")]
@@ -116,6 +118,8 @@ def pretrain(
     accelerator: Annotated[Device, typer.Option(help="Kind of the devices.")] = Device.AUTO,
     devices: Annotated[int, typer.Option(min=1, help="Of each node.")] = 1,
     nodes: Annotated[int, typer.Option(min=1, help="Started by torchrun; see train/jobs/.")] = 1,
+    workers: Workers = 0,
+    seed: Annotated[Optional[int], typer.Option(help="Another than the recipe's; the stage is then NAME.SEED.")] = None,
 ) -> None:
     """Learn identities or expressions of large sets. Killed at any moment, the same command goes on exactly there.
 
@@ -123,12 +127,13 @@ def pretrain(
     """
     need("torch", "train")
     from ffe_train.commands import pretrain_stage
+    from ffe_train.devices import Options
 
+    options = Options(
+        accelerator=accelerator.value, devices=devices, nodes=nodes, threads=threads, workers=workers, fresh=fresh
+    )
     with logged() as console:
-        pretrain_stage(
-            recipe, sets, out, labels=labels, fresh=fresh, threads=threads, accelerator=accelerator.value,
-            devices=devices, nodes=nodes, console=console,
-        )  # fmt: skip
+        pretrain_stage(recipe, sets, out, labels=labels, seed=seed, options=options, console=console)
 
 
 @train_app.command()
@@ -229,6 +234,7 @@ def raters(
 
 train_app.command("grid")(grid)
 train_app.command("ladder")(ladder)
+train_app.command("voices")(voices)
 train_app.command("measure")(measure)
 train_app.command("card")(card)
 train_app.command("robustness")(robustness)

@@ -50,6 +50,22 @@ def test_after_a_cut_the_rest_is_the_same(threads: int) -> None:
         np.testing.assert_array_equal(targets, expected_targets)
 
 
+def test_processes_prepare_what_threads_would() -> None:
+    epochs = epochs_of(batch=8)
+    by_threads = list(epochs.batches(1, skip=1, until=3))
+    by_processes = list(replace(epochs, workers=2).batches(1, skip=1, until=3))
+    assert len(by_processes) == len(by_threads) == 2 * epochs.steps - 1
+    for (images, targets), (expected, expected_targets) in zip(by_processes, by_threads, strict=True):
+        np.testing.assert_array_equal(images, expected)
+        np.testing.assert_array_equal(targets, expected_targets)
+
+
+def test_one_epoch_follows_another() -> None:
+    both = [*epochs_of().batches(0), *epochs_of().batches(1)]
+    for (images, _), (expected, _) in zip(epochs_of().batches(0, until=2), both, strict=True):
+        np.testing.assert_array_equal(images, expected)
+
+
 def test_pictures_belong_to_their_targets() -> None:
     for images, targets in replace(epochs_of(), augment=PLAIN).batches(0):
         np.testing.assert_array_equal(images, PICTURES[targets])

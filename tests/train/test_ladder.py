@@ -11,6 +11,7 @@ from toy_faces import expressions
 
 from ffe_edge.errors import ConfigError, DataError
 from ffe_train.commands_ladder import write_ladder_table
+from ffe_train.devices import Options
 from ffe_train.ladder import Judge, Judged, Ladder, Place, climb, judged, load_ladder, merged
 from ffe_train.ladder_table import cell_of, markdown, table_of
 
@@ -106,10 +107,11 @@ def test_a_ladder_is_climbed_once_and_its_table_written(tmp_path: Path, capsys: 
     from rich.console import Console
 
     expressions(tmp_path / "sets" / "faces")
-    file, place = written(tmp_path), Place(tmp_path / "sets", tmp_path / "out")
     epochs: list[Any] = []
+    options = Options(accelerator="cpu", on_epoch=epochs.append)
+    file, place = written(tmp_path), Place(tmp_path / "sets", tmp_path / "out", options)
     for _ in range(2):
-        climb(load_ladder(file), place, seed=None, say=silent, on_epoch=epochs.append)
+        climb(load_ladder(file), place, seed=None, only=(), say=silent)
     assert len(epochs) == 2 * (1 + 2 + 2)
     write_ladder_table(file, place, tmp_path / "table.md", Console())
     text = (tmp_path / "table.md").read_text()
@@ -117,6 +119,15 @@ def test_a_ladder_is_climbed_once_and_its_table_written(tmp_path: Path, capsys: 
     assert "| 3 all | 2 |" in text
     assert "faces<br>16 images" in text
     assert (tmp_path / "table.json").is_file()
+
+
+def test_some_stages_may_be_climbed_alone(tmp_path: Path) -> None:
+    expressions(tmp_path / "sets" / "faces")
+    ladder, place = load_ladder(written(tmp_path)), Place(tmp_path / "sets", tmp_path / "out", Options("cpu"))
+    climb(ladder, place, seed=1, only=("first",), say=silent)
+    assert [folder.name for folder in place.out.iterdir()] == ["first.1"]
+    with pytest.raises(ConfigError, match="has no stage fourth; its stages are first, second, third"):
+        climb(ladder, place, seed=1, only=("fourth",), say=silent)
 
 
 def test_rungs_that_are_not_trained_are_left_out_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,7 +142,7 @@ def test_nobody_is_judged_whom_a_stage_has_learned(tmp_path: Path) -> None:
     text = FILE.replace('data = "faces" }]', 'data = "faces", split = "train" }]').replace("[0, 1]", "[0]")
     ladder = load_ladder(written(tmp_path, text))
     place = Place(tmp_path / "sets", tmp_path / "out")
-    climb(ladder, place, seed=0, say=silent, on_epoch=silent)
+    climb(ladder, place, seed=0, only=(), say=silent)
     with pytest.raises(DataError, match=r"judge faces: shows 32 people whom first\.0 has learned"):
         list(judged(ladder, ladder.rungs[0], place))
 

@@ -18,7 +18,8 @@ from ffe_train.checkpoint import load_backbone, load_expression_network, read_st
 from ffe_train.devices import Options
 from ffe_train.files import load_resume, load_weights
 from ffe_train.prepared import PreparedSet
-from ffe_train.pretrain import StageResult, pretrain
+from ffe_train.pretrain import StageResult, new_learner, pretrain
+from ffe_train.pretrain_data import lesson_of
 from ffe_train.recipes import Pretrain
 from ffe_train.tasks import Task
 
@@ -200,6 +201,22 @@ def test_raters_votes_are_learned_as_far_as_the_recipe_says(sets: dict[str, Prep
     doubtful = run(undecided, tmp_path / "a", recipe_of("expression", rater_weight=1.0, schedule={"epochs": 3}))
     sure = run(undecided, tmp_path / "b", recipe_of("expression", rater_weight=0.0, schedule={"epochs": 3}))
     assert sure.record["history"][-1]["loss"] < np.log(2) - 0.1 < doubtful.record["history"][-1]["loss"]
+
+
+def test_a_start_that_tells_the_same_labels_gives_its_head_too(sets: dict[str, PreparedSet], tmp_path: Path) -> None:
+    first = pretrain(recipe_of("expression", name="first"), sets, tmp_path, task=TWO, options=CPU)
+    recipe = recipe_of("expression", name="more", network={"start_from": "first"})
+    learner = new_learner(recipe, lesson_of(recipe, sets, TWO), first.folder)
+    before = load_expression_network(first.folder).state_dict()
+    assert all(torch.equal(value, before[name]) for name, value in learner.state_dict().items())
+
+
+def test_labels_that_are_doubted_are_spread_over_all(sets: dict[str, PreparedSet]) -> None:
+    doubting = recipe_of("expression", doubt={"faces": 0.2})
+    targets = lesson_of(doubting, sets, TWO).targets
+    np.testing.assert_allclose(np.unique(targets), [0.1, 0.9], atol=1e-6)
+    with pytest.raises(ValueError, match="doubt: other is not in data"):
+        recipe_of("expression", doubt={"other": 0.2})
 
 
 def test_a_pretraining_takes_over_no_folder_of_another_kind(sets: dict[str, PreparedSet], tmp_path: Path) -> None:

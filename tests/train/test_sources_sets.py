@@ -18,7 +18,7 @@ from ffe_train.cropping import ALIGNED, Cropper, colour_counts
 from ffe_train.manifest import check_rows
 from ffe_train.prepare import prepare
 from ffe_train.prepared import Pair, open_prepared
-from ffe_train.sources import ferplus, lfw, london, open_pairs, open_source
+from ffe_train.sources import detect_kind, ferplus, lfw, london, open_pairs, open_source, utkface
 from ffe_train.sources.rendered_people import RenderedPeople, items, pairs
 from ffe_train.tasks import NINE
 
@@ -29,12 +29,12 @@ def grey_png(value: int) -> bytes:
     return cv2.imencode(".png", np.full((48, 48), value, np.uint8))[1].tobytes()
 
 
-def archive(folder: Path, rows: list[tuple[str, dict[str, int]]]) -> Path:
+def archive(folder: Path, rows: list[tuple[str, dict[str, int]]], *, same: bool = False) -> Path:
     path = folder / "ferplus.zip"
     lines = [",".join(["path", "usage", *VOTES])]
     with zipfile.ZipFile(path, "w") as out:
         for index, (usage, votes) in enumerate(rows):
-            out.writestr(f"images/fer{index}.png", grey_png(10 + index))
+            out.writestr(f"images/fer{index}.png", grey_png(10 if same else 10 + index))
             lines.append(",".join([f"images/fer{index}.png", usage, *(str(votes.get(name, 0)) for name in VOTES)]))
         out.writestr("votes.csv", "\n".join(lines))
     return path
@@ -78,8 +78,14 @@ def test_ferplus_votes_are_kept_and_what_is_not_ours_is_other(tmp_path: Path) ->
 def test_every_twentieth_training_picture_of_ferplus_is_for_validation(tmp_path: Path) -> None:
     rows = [("Training", {"neutral": 9})] * 40 + [("PublicTest", {"anger": 9})] * 20
     splits = [item.row.split for item in ferplus.items(archive(tmp_path, rows))]
-    assert [index for index, split in enumerate(splits) if split == "val"] == [19, 39]
-    assert set(splits[40:]) == {"test"}
+    assert [index for index, split in enumerate(splits) if split == "val"] == [39, 59]
+    assert set(splits[:20]) == {"test"}
+
+
+def test_a_ferplus_picture_that_stands_twice_is_tested_and_not_learned(tmp_path: Path) -> None:
+    twice = archive(tmp_path, [("Training", {"neutral": 9}), ("PublicTest", {"neutral": 9})], same=True)
+    prepare(ferplus.items(twice), tmp_path / "set", name="ferplus", detector=Nobody())
+    assert [row.split for row in open_prepared(tmp_path / "set").rows] == ["test"]
 
 
 def test_a_ferplus_picture_without_a_face_is_the_crop(tmp_path: Path) -> None:
@@ -115,7 +121,7 @@ def test_the_official_ferplus_files_are_read_side_by_side(tmp_path: Path) -> Non
     names = ",".join(["Usage", "Image name", *VOTES])
     scores = "0,9,0,0,0,0,0,0,1,0"
     (tmp_path / "fer2013new.csv").write_text(f"{names}\nTraining,a.png,{scores}\nPublicTest,b.png,{scores}\n")
-    first, second = ferplus.items(tmp_path)
+    second, first = ferplus.items(tmp_path)  # what tests comes first
     assert (first.row.path, first.row.label, first.read().max()) == ("fer2013.csv#0", "joy", 7)
     assert first.row.subject != second.row.subject
     with pytest.raises(DataError, match="48 x 48 grey values"):
@@ -172,6 +178,14 @@ def test_london_is_for_testing_and_knows_age_and_sex(tmp_path: Path) -> None:
     ]
     assert [item.row.path for item in london.items(tmp_path, loose=True)] == ["l/a.jpg", "l/b.jpg"]
     assert [item.row.split for item in london.items(tmp_path, halves=True)] == ["train", "test"]
+
+
+def test_utkface_has_ages_and_nobody_to_learn_labels_from(tmp_path: Path) -> None:
+    (tmp_path / "index.csv").write_text("path,age,gender,race\n71_1.jpg,71,female,asian\n80_0.jpg,,male,white\n")
+    first, second = (item.row for item in utkface.items(tmp_path))
+    assert (first.subject, first.age, first.sex, first.label, first.split) == ("71_1", 71.0, "f", "", "")
+    assert (second.age, second.sex) == (None, "m")
+    assert detect_kind(tmp_path) == "utkface"
 
 
 @pytest.mark.parametrize("kind", ["lfw-expressions", "lfw-identities", "london"])

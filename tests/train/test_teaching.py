@@ -75,7 +75,7 @@ def test_a_teacher_of_identities_is_refused(sets: dict[str, PreparedSet], tmp_pa
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        pytest.param({"learn": "identity"}, "identities have no teachers", id="identities"),
+        pytest.param({"learn": "identity"}, "identities have none", id="identities"),
         pytest.param({"teaching": {"teachers": ["a", "a"]}}, "a comes twice", id="twice"),
         pytest.param({"teaching": {"teachers": ["a"], "unlabelled": ["faces"]}}, "faces comes twice", id="both"),
         pytest.param({"teaching": {"teachers": []}}, "at least 1 item", id="nobody"),

@@ -9,8 +9,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
+import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from ffe_edge.types import ImageArray
 from ffe_train.crop_augment import augmented
@@ -19,11 +23,13 @@ from ffe_train.recipes import Augment
 IntArray = npt.NDArray[np.int64]
 Batch = tuple[ImageArray, npt.NDArray[Any]]
 """(B, 112, 112, 3) uint8 BGR, and targets: (B,) int64 class ids or (B, K) float32 distributions."""
+Step = tuple[int, int]
+"""Epoch and step, from 0."""
 
 ORDER, PICTURES, NETWORK = range(3)
 """What a seed is for: the order of an epoch, the changes to pictures, the network's own chance (dropout)."""
 AHEAD: Final = 3
-"""Batches that each thread may be ahead of the network."""
+"""Batches that each thread or process may be ahead of the network."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,10 @@ class Epochs:
     rank: int = 0
     world_size: int = 1
     threads: int = 1
+    """That prepare batches where no processes do."""
+    workers: int = 0
+    """Processes that prepare batches. Threads hold one another up on the interpreter's lock: two do a third more than
+    one, which is enough for a CPU and far too little for a GPU."""
 
     def __post_init__(self) -> None:
         if sum(self.counts) != len(self.targets) or len(self.counts) != len(self.weights):
@@ -74,17 +84,26 @@ class Epochs:
         ]
         return rng.permutation(np.concatenate(drawn))
 
-    def batches(self, epoch: int, skip: int = 0) -> Generator[Batch, None, None]:
-        """This rank's part of every batch of an epoch, the first ``skip`` batches left out.
+    def batches(self, epoch: int, skip: int = 0, until: int | None = None) -> Generator[Batch, None, None]:
+        """This rank's part of every batch of the epochs from ``epoch`` to before ``until``, the first ones left out.
 
-        Threads prepare the next batches; closing the iterator ends them.
+        Threads or processes prepare the next batches; closing the iterator ends them.
+
+        Args:
+            epoch: from 0.
+            skip: batches of the first epoch that are done already.
+            until: None: one epoch.
         """
-        order = self.order(epoch)
-        pool = ThreadPoolExecutor(self.threads, "batches")
+        last = epoch + 1 if until is None else until
+        steps = [(number, step) for number in range(epoch, last) for step in range(self.steps)][skip:]
+        yield from self._by_processes(steps) if self.workers else self._by_threads(steps)
+
+    def _by_threads(self, steps: Sequence[Step]) -> Generator[Batch, None, None]:
+        pool, drawn = ThreadPoolExecutor(self.threads, "batches"), _Orders(self)
         waiting: deque[Future[Batch]] = deque()
         try:
-            for step in range(skip, self.steps):
-                waiting.append(pool.submit(self._batch, order, epoch, step))
+            for epoch, step in steps:
+                waiting.append(pool.submit(self.prepared, drawn.of(epoch), epoch, step))
                 if len(waiting) >= AHEAD * self.threads:
                     yield waiting.popleft().result()
             while waiting:
@@ -92,10 +111,54 @@ class Epochs:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _batch(self, order: IntArray, epoch: int, step: int) -> Batch:
+    def _by_processes(self, steps: Sequence[Step]) -> Generator[Batch, None, None]:
+        """Fresh processes, since a copy of this one would hold its threads' locks; they stay over all epochs."""
+        loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
+            _Steps(self),
+            batch_size=None,
+            sampler=steps,
+            num_workers=self.workers,
+            prefetch_factor=AHEAD,
+            multiprocessing_context="spawn",
+            worker_init_fn=_alone,
+        )
+        for crops, targets in loader:
+            yield crops.numpy(), targets.numpy()
+
+    def prepared(self, order: IntArray, epoch: int, step: int) -> Batch:
+        """This rank's part of one batch, from the order of its epoch."""
         mine = order[step * self.batch : (step + 1) * self.batch][self.rank :: self.world_size]
         rng = generator(self.seed, epoch, step, self.rank, PICTURES)
         return augmented(self.crops(mine), self.augment, rng), self.targets[mine]
+
+
+class _Orders:
+    """The order of the epoch that is being drawn from."""
+
+    def __init__(self, epochs: Epochs) -> None:
+        self._epochs = epochs
+        self._epoch, self._order = -1, np.empty(0, np.int64)
+
+    def of(self, epoch: int) -> IntArray:
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, self._epochs.order(epoch)
+        return self._order
+
+
+class _Steps(Dataset[tuple[Tensor, Tensor]]):
+    """Batches by epoch and step, as a process makes them."""
+
+    def __init__(self, epochs: Epochs) -> None:
+        self._epochs, self._orders = epochs, _Orders(epochs)
+
+    def __getitem__(self, at: Step) -> tuple[Tensor, Tensor]:
+        crops, targets = self._epochs.prepared(self._orders.of(at[0]), *at)
+        return torch.from_numpy(crops), torch.from_numpy(targets)
+
+
+def _alone(_worker: int) -> None:
+    """One thread a process."""
+    cv2.setNumThreads(1)
 
 
 def generator(seed: int, epoch: int, step: int, rank: int, purpose: int) -> np.random.Generator:

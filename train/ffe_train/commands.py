@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -14,6 +15,7 @@ from ffe_edge.config import DetectorSettings
 from ffe_edge.errors import ConfigError
 from ffe_edge.faces import YuNet, find_yunet
 from ffe_edge.types import FaceDetector
+from ffe_train.commands_voices import teachers_of, voices_beside
 from ffe_train.cropping import Item
 from ffe_train.devices import Options
 from ffe_train.import_weights import import_weights
@@ -91,15 +93,15 @@ def pretrain_stage(
     out: Path,
     *,
     labels: Path | None,
-    fresh: bool,
-    threads: int,
-    accelerator: str,
-    devices: int,
-    nodes: int,
+    seed: int | None,
+    options: Options,
     console: Console,
 ) -> None:
     """Run one pretraining, or give back what it gave before."""
     recipe = recipe_of(recipe_path, Pretrain)
+    if seed is not None:
+        recipe = recipe.model_copy(update={"seed": seed, "name": f"{recipe.name}.{seed}"})
+    voices = voices_beside(recipe_path, recipe)
     names = dict.fromkeys([*recipe.learned, *([recipe.pairs] if recipe.pairs else [])])
     with steps_shown(console) as on_step:
         result = pretrain(
@@ -108,13 +110,10 @@ def pretrain_stage(
             out,
             task=load_task(labels),
             start=start_folder(recipe.network.start_from, out),
-            teachers=[stage_named(name, out) for name in recipe.teaching.teachers] if recipe.teaching else (),
-            options=Options(
-                accelerator=accelerator,
-                devices=devices,
-                nodes=nodes,
-                threads=threads,
-                fresh=fresh,
+            teachers=teachers_of(recipe, out) if voices is None else (),
+            voices=voices,
+            options=replace(
+                options,
                 on_epoch=lambda epoch: _say_epoch(epoch, recipe.schedule.epochs, console),
                 on_step=on_step,
             ),

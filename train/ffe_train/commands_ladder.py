@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -13,16 +15,15 @@ from ffe_train.ladder_table import markdown, table_of
 from ffe_train.pretrain_loop import Epoch
 
 
-def run_ladder(file: Path, place: Place, *, seed: int | None, console: Console) -> None:
+def run_ladder(file: Path, place: Place, *, seed: int | None, only: Sequence[str], console: Console) -> None:
     """Train what is not done yet."""
 
     def say_epoch(epoch: Epoch) -> None:
         metric = "" if epoch.metric is None else f", metric {epoch.metric:.3f}"
         console.print(f"  epoch {epoch.number}: loss {epoch.loss:.3f}{metric}", highlight=False)
 
-    climb(
-        load_ladder(file), place, seed=seed, say=lambda name: console.print(name, highlight=False), on_epoch=say_epoch
-    )
+    place = replace(place, options=replace(place.options, on_epoch=say_epoch))
+    climb(load_ladder(file), place, seed=seed, only=only, say=lambda name: console.print(name, highlight=False))
 
 
 def write_ladder_table(file: Path, place: Place, table: Path | None, console: Console) -> None:

@@ -54,6 +54,16 @@ class Cropper:
     def __init__(self, detector: FaceDetector | None) -> None:
         self._detector, self._one_at_a_time = detector, Lock()
 
+    @property
+    def detects(self) -> bool:
+        """Whether there is a detector; without one, processes may each have a copy of this."""
+        return self._detector is not None
+
+    def __reduce__(self) -> tuple[type[Cropper], tuple[None]]:
+        if self.detects:
+            raise TypeError("a detector stays in its process")
+        return Cropper, (None,)
+
     def __call__(self, item: Item) -> ImageArray | Refusal:
         """Read, detect where no landmarks are given, align.
 

@@ -30,6 +30,8 @@ class Options:
     nodes: int = 1
     threads: int = 1
     """Of torch on a CPU, and as many that prepare batches."""
+    workers: int = 0
+    """Processes that prepare batches instead of threads, on each device: about one for 2,000 images a second."""
     checkpoint_every_steps: int = 500
     """A position is written so often, and after every epoch."""
     fresh: bool = False
@@ -38,6 +40,11 @@ class Options:
     """Told each finished ``pretrain_loop.Epoch``, on the first rank."""
     on_step: Callable[[Any], None] = silent
     """Told a ``pretrain_loop.Step`` now and then, on the first rank."""
+
+
+def first_device(options: Options) -> torch.device:
+    """Where a network is asked before the devices are launched."""
+    return torch.device("cuda" if options.accelerator != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def launched(options: Options, *, precision: Precision, batch: int) -> Fabric:

@@ -6,8 +6,8 @@ ladder keeps goes into the model whose figures are then taken on the split ``tes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -19,7 +19,7 @@ from ffe_edge.errors import ConfigError, DataError
 from ffe_edge.types import FloatArray
 from ffe_train.calibration import softmax
 from ffe_train.checkpoint import load_expression_network, read_stored
-from ffe_train.devices import Options
+from ffe_train.devices import Options, first_device
 from ffe_train.logits import logits_of
 from ffe_train.people import people_of, read_people
 from ffe_train.prepared import PreparedSet, open_prepared
@@ -115,7 +115,8 @@ class Place:
 
     sets: Path
     out: Path
-    threads: int = 1
+    options: Options = field(default_factory=Options)
+    """Where and how stages run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,23 +156,23 @@ def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any
     return {**both, **{key: merged(first[key], second[key]) for key in tables}}
 
 
-def climb(
-    ladder: Ladder, place: Place, *, seed: int | None, say: Callable[[str], None], on_epoch: Callable[[Any], None]
-) -> None:
+def climb(ladder: Ladder, place: Place, *, seed: int | None, only: Collection[str], say: Callable[[str], None]) -> None:
     """Train every stage that is not done yet.
 
     Args:
         ladder: what to train.
         place: prepared sets and the folder of stages.
         seed: only stages of this seed; None: of all.
+        only: names of stages; empty: all.
         say: told each stage as it begins.
-        on_epoch: told each finished epoch.
 
     Raises:
-        ConfigError: a set is not there, or a teacher of another seed is not trained yet.
+        ConfigError: a stage is not the ladder's, a set is not there, or a teacher of another seed is not trained yet.
         DataError: as ``pretrain``.
     """
-    for stage in ladder.stages:
+    if unknown := [name for name in only if name not in ladder.stages]:
+        raise ConfigError(f"{ladder.name}: has no stage {unknown[0]}; its stages are {', '.join(ladder.stages)}")
+    for stage in only or ladder.stages:
         for one in ladder.seeds if seed is None else (seed,):
             recipe = ladder.recipe(stage, one)
             say(recipe.name)
@@ -183,7 +184,7 @@ def climb(
                 place.out,
                 start=start,
                 teachers=[place.out / name for name in recipe.teaching.teachers] if recipe.teaching else (),
-                options=Options(threads=place.threads, on_epoch=on_epoch),
+                options=place.options,
             )
 
 
@@ -199,15 +200,16 @@ def judged(ladder: Ladder, rung: Rung, place: Place) -> Iterator[Judged]:
         folders = [place.out / f"{rung.stage}.{seed}" for seed in ladder.seeds]
         for folder in folders:
             _check_strangers(judge, faces, folder)
-        probs = np.stack([_probs(folder, faces, rung.flip) for folder in folders])
+        device = first_device(place.options)
+        probs = np.stack([_probs(folder, faces, rung.flip, device) for folder in folders])
         person, _names = faces.identity()
         yield Judged(judge, truth, person, probs.mean(axis=0, keepdims=True) if rung.ensemble else probs)
 
 
-def _probs(folder: Path, faces: PreparedSet, flip: bool) -> FloatArray:
+def _probs(folder: Path, faces: PreparedSet, flip: bool, device: torch.device) -> FloatArray:
     """(N, 9) calibrated; labels that the stage has not learned get 0."""
     about = read_stored(folder).about
-    logits = logits_of(load_expression_network(folder), faces, torch.device("cpu"), flip=flip)
+    logits = logits_of(load_expression_network(folder).to(device), faces, device, flip=flip)
     probs = np.zeros((len(faces), len(NINE)), np.float32)
     probs[:, [NINE.class_id(label) for label in about["labels"]]] = softmax(logits, about.get("temperature", 1.0))
     return probs

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ffe_train.recipes import Schedule
 
@@ -50,6 +51,11 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
+def _lerp(averaged: list[Tensor], values: list[Tensor], decay: float) -> None:
+    """All tensors in a few launches, which counts on a GPU."""
+    get_ema_multi_avg_fn(decay)(averaged, values, 0)  # type: ignore[no-untyped-call]
+
+
 class MovingAverage:
     """Exponential average of weights and statistics that forgets its first steps quickly.
 
@@ -66,11 +72,11 @@ class MovingAverage:
         """Move towards the module's weights of now."""
         self.updates += 1
         now = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        for name, value in module.state_dict().items():
-            if value.is_floating_point():
-                self.averaged[name].lerp_(value, 1 - now)
-            else:
-                self.averaged[name].copy_(value)
+        state = module.state_dict()
+        moving = [name for name, value in state.items() if value.is_floating_point()]
+        _lerp([self.averaged[name] for name in moving], [state[name] for name in moving], now)
+        for name in state.keys() - moving:
+            self.averaged[name].copy_(state[name])
 
     def state_dict(self) -> dict[str, Any]:
         """What ``load_state_dict`` needs to go on exactly."""

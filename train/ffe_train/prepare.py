@@ -9,9 +9,10 @@ import csv
 import io
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -32,6 +33,8 @@ Progress: TypeAlias = Callable[[Iterable[Any], str, int], Iterable[Any]]
 Done: TypeAlias = Sequence[tuple[Sequence[Item], Part]]
 """What was given, and what came of it, part by part."""
 FIRST_FEW: Final = 5
+WORTH_PROCESSES: Final = 500
+"""Pictures from which on it pays to start processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ def prepare(
         detector: finds the faces of rows without landmarks.
         progress: shows how far it is.
         skip_bad: leave pictures out that cannot be read, instead of stopping at the end.
-        workers: threads that read and align.
+        workers: threads that read and align; processes, where no face has to be found.
         check_colours: refuse a set in which skin is blue.
         shard_rows: pictures of a shard, which is also what a killed run loses at most.
         pairs: pairs for verification, by path; those of refused pictures are left out.
@@ -89,7 +92,9 @@ def prepare(
     whole = sha256_of(map(str.encode, [name, *keys, repr([tuple(pair) for pair in pairs])]))
     if (folder / "set.json").is_file():
         return _finished(folder, whole, len(listed))
-    job = _Job(folder, Cropper(detector), skip_bad, check_colours, workers)
+    is_detected = any(item.row.landmarks is None for item in listed)
+    apart = workers if is_detected or len(listed) >= WORTH_PROCESSES else 1
+    job = _Job(folder, Cropper(detector if is_detected else None), skip_bad, check_colours, apart)
     done = job.run(chunks, keys, progress(listed, f"prepare {name}", len(listed)))
     _write_refused(folder, done)
     if not skip_bad:
@@ -128,11 +133,17 @@ class _Job:
             return None
         return part
 
+    def _pool(self) -> Executor:
+        """Processes where nothing is to be detected: what draws or decodes pictures holds the interpreter's lock."""
+        if self._cropper.detects:
+            return ThreadPoolExecutor(self._workers)
+        return ProcessPoolExecutor(self._workers, mp_context=get_context("spawn"))
+
     def _outcomes(self, items: Iterator[Item]) -> Iterator[ImageArray | Refusal]:
         if self._workers <= 1:
             yield from map(self._cropper, items)
             return
-        with ThreadPoolExecutor(self._workers) as pool:
+        with self._pool() as pool:
             waiting: deque[Future[ImageArray | Refusal]] = deque()
             for item in items:
                 waiting.append(pool.submit(self._cropper, item))

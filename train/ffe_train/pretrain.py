@@ -6,6 +6,7 @@ import csv
 import io
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, astuple, dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -19,11 +20,13 @@ from ffe_edge.errors import ConfigError
 from ffe_train.batches import Epochs
 from ffe_train.checkpoint import (
     load_backbone,
+    load_expression_network,
+    read_stored,
     save_backbone,
     save_expression_network,
     weights_digest,
 )
-from ffe_train.devices import Options, launched, silent
+from ffe_train.devices import Options, first_device, launched, silent
 from ffe_train.files import commit, read_json, write_atomically, write_json
 from ffe_train.heads import new_head
 from ffe_train.networks import ExpressionNetwork, NetworkSpec, new_backbone
@@ -35,8 +38,9 @@ from ffe_train.recipes import Network, Pretrain
 from ffe_train.resume import RECORD, RESUME, digest_of, finished, load_position
 from ffe_train.stage_folder import Origin, check_own, origin_of
 from ffe_train.tasks import NINE, Task
-from ffe_train.teaching import taught
+from ffe_train.teaching import taught, taught_by_voices
 from ffe_train.temperature import calibrated_anew, temperature_of
+from ffe_train.voices import read_voices
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +67,7 @@ def pretrain(
     task: Task = NINE,
     start: Path | None = None,
     teachers: Sequence[Path] = (),
+    voices: Path | None = None,
     options: Options | None = None,
 ) -> StageResult:
     """Run a stage, go on with it where it was stopped, or give back its result where it is done.
@@ -75,7 +80,9 @@ def pretrain(
         out: folder of stages; this one's is made in it.
         task: labels, where expressions are learned.
         start: folder of the stage or the imported weights that ``recipe.network.start_from`` names.
-        teachers: folders of the stages that ``recipe.teaching`` names, in its order.
+        teachers: folders of the stages that ``recipe.teaching`` names, in its order; not asked where there is
+            ``voices``.
+        voices: file of what they have said, see ``voices.py``.
         options: where and how.
 
     Raises:
@@ -86,10 +93,14 @@ def pretrain(
         ModelError: the start is absent, damaged or of another network.
     """
     options = options or Options()
-    lesson = taught(lesson_of(recipe, sets, task), recipe, teachers, out / TOLD, torch.device("cpu"))
+    lesson, told = lesson_of(recipe, sets, task), read_voices(voices) if voices else None
+    if told is None:
+        lesson = taught(lesson, recipe, teachers, out / TOLD, first_device(options))
+    else:
+        lesson = taught_by_voices(lesson, recipe, told)
     folder, made_of = out / recipe.name, _made_of(recipe, lesson, start)
     check_own(folder, "pretrain", [start, *teachers])
-    origin = origin_of(start, teachers)
+    origin = origin_of(start, teachers) if told is None else origin_of(start).and_of(told)
     people = origin.people | people_of(lesson.people)
     record = None if options.fresh else finished(folder, made_of)
     if record is not None:
@@ -115,7 +126,7 @@ def spec_of(network: Network) -> NetworkSpec:
 
 
 def new_learner(recipe: Pretrain, lesson: Lesson, start: Path | None) -> IdentityLearner | ExpressionNetwork:
-    """Backbone and head: the backbone from the start where there is one, the head always fresh.
+    """Backbone and head: the backbone from the start where there is one, and the head too if it tells the same labels.
 
     Raises:
         ModelError: the start is absent, damaged or of another network.
@@ -124,6 +135,8 @@ def new_learner(recipe: Pretrain, lesson: Lesson, start: Path | None) -> Identit
     spec, head = spec_of(recipe.network), recipe.head
     backbone = new_backbone(spec) if start is None else load_backbone(start, spec)
     if recipe.learn == "expression":
+        if start is not None and tuple(read_stored(start).about.get("labels", ())) == lesson.classes:
+            return load_expression_network(start)
         return ExpressionNetwork(backbone, len(lesson.classes))
     return IdentityLearner(
         backbone,
@@ -152,6 +165,7 @@ def epochs_of(recipe: Pretrain, lesson: Lesson, fabric: Fabric, options: Options
         fabric.global_rank,
         fabric.world_size,
         options.threads,
+        options.workers,
     )
 
 
@@ -170,12 +184,14 @@ def _run(training: Training, folder: Path, made_of: Mapping[str, Any], options: 
         logger.info("going on in epoch %d after step %d", training.at.epoch + 1, training.at.step)
     save = partial(training.save, folder, made_of)
     is_first = training.fabric.is_global_zero
-    while training.at.epoch < training.recipe.schedule.epochs:
-        epoch = training.run_epoch(save, options.checkpoint_every_steps, options.on_step if is_first else silent)
-        save()
-        if is_first:
-            _write_history(training.at.history, folder / HISTORY)
-            options.on_epoch(epoch)
+    on_step = options.on_step if is_first else silent
+    with closing(training.batches()) as batches:
+        while training.at.epoch < training.recipe.schedule.epochs:
+            epoch = training.run_epoch(batches, save, options.checkpoint_every_steps, on_step)
+            save()
+            if is_first:
+                _write_history(training.at.history, folder / HISTORY)
+                options.on_epoch(epoch)
 
 
 def _write_history(history: list[Epoch], path: Path) -> None:

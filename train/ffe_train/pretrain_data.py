@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ffe_edge.errors import ConfigError, DataError
+from ffe_edge.types import FloatArray
 from ffe_train.manifest import check_rows
 from ffe_train.prepared import IntArray, PreparedSet, joined
 from ffe_train.recipes import Pretrain
@@ -109,7 +110,8 @@ def _expressions(
     recipe: Pretrain, chosen: Sequence[PreparedSet], unlabelled: Sequence[PreparedSet], task: Task
 ) -> Lesson:
     parts = [_labelled(_learned(one, recipe), task, recipe) for one in chosen]
-    targets = joined(parts).targets(task, recipe.rater_weight)
+    shares = np.repeat([recipe.doubt.get(name, 0.0) for name in recipe.data], [len(part) for part in parts])
+    targets = doubted(joined(parts).targets(task, recipe.rater_weight), shares)
     parts += [_learned(one, recipe) for one in unlabelled]
     train = joined(parts)
     targets = np.concatenate([targets, np.zeros((len(train) - len(targets), len(task)), np.float32)])
@@ -135,6 +137,12 @@ def _expressions(
         truth[told].argmax(axis=1),
         of_set[told],
     )
+
+
+def doubted(targets: FloatArray, shares: npt.NDArray[np.float64]) -> FloatArray:
+    """Spread a share (N,) of each target (N, K) evenly over all labels."""
+    share = shares[:, None]
+    return np.asarray((1 - share) * targets + share / targets.shape[1], np.float32)
 
 
 def _learned(one: PreparedSet, recipe: Pretrain) -> PreparedSet:

@@ -6,9 +6,9 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ffe_edge.errors import DataError
 from ffe_edge.types import ImageArray
-from ffe_train.batches import NETWORK, Epochs, generator
+from ffe_train.batches import NETWORK, Batch, Epochs, generator
 from ffe_train.heads import Head
 from ffe_train.logits import logits_of
 from ffe_train.losses import smoothed, soft_cross_entropy
@@ -158,10 +158,17 @@ class Training:
             }
             save_position(folder, made_of, values)
 
-    def run_epoch(self, save: Callable[[], None], save_every: int, on_step: Callable[[Step], None]) -> Epoch:
+    def batches(self) -> Generator[Batch, None, None]:
+        """All that are still to be learned; to be closed."""
+        return self.epochs.batches(self.at.epoch, self.at.step, self.recipe.schedule.epochs)
+
+    def run_epoch(
+        self, batches: Iterator[Batch], save: Callable[[], None], save_every: int, on_step: Callable[[Step], None]
+    ) -> Epoch:
         """Learn the rest of an epoch and measure.
 
         Args:
+            batches: as ``batches`` gives them; those of this epoch are taken.
             save: called every ``save_every`` steps.
             save_every: steps.
             on_step: told about progress now and then.
@@ -171,14 +178,13 @@ class Training:
         """
         started, first = time.monotonic(), self.at.step
         self.module.train()
-        with closing(self.epochs.batches(self.at.epoch, first)) as batches:
-            for crops, targets in batches:
-                self._learn(crops, targets)
-                if self.at.step % LOOK_EVERY == 0:
-                    self._look()
-                    on_step(Step(self.at.epoch + 1, self.at.step, self.epochs.steps, self.at.loss / self.at.step))
-                if self.at.step % save_every == 0 and self.at.step < self.epochs.steps:
-                    save()
+        for crops, targets in islice(batches, self.epochs.steps - first):
+            self._learn(crops, targets)
+            if self.at.step % LOOK_EVERY == 0:
+                self._look()
+                on_step(Step(self.at.epoch + 1, self.at.step, self.epochs.steps, self.at.loss / self.at.step))
+            if self.at.step % save_every == 0 and self.at.step < self.epochs.steps:
+                save()
         self._look()
         speed = (self.at.step - first) * self.epochs.batch / max(time.monotonic() - started, 1e-9)
         metric = self._measure() if self.fabric.is_global_zero else None

@@ -124,6 +124,10 @@ class Teaching(Section):
     """Of the teachers in the targets; the rest is the labels'."""
     temperature: Positive = 1.0
     """Softens what the teachers say."""
+    voices: str = ""
+    """File beside the recipe with what the teachers have said (`ffe-edge train voices`); they need not be there."""
+    about: tuple[Name, ...] = ()
+    """Sets with labels that the teachers speak of; empty: all. The others are taught by their labels alone."""
     unlabelled: tuple[Name, ...] = ()
     """Prepared sets of which the teachers alone say what they show."""
 

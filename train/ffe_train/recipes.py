@@ -87,6 +87,9 @@ class Pretrain(Section):
     rater_weight: Share = 1.0
     """Weight of the raters' votes in the target where there are any (expressions)."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    doubt: dict[Name, Share] = Field(default={})
+    """Share of a set's targets that is spread evenly over all labels (expressions): smoothing for sets whose labels are
+    less sure than they look, lest a network be surer of their faces than it is right."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay of averaged weights, which are then the result; 0: the last weights."""
     network: Network
@@ -106,24 +109,38 @@ class Pretrain(Section):
     @model_serializer(mode="wrap")
     def _without_nothing(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """A record says nothing of what is not there."""
-        return {key: value for key, value in dump(self).items() if value or key not in {"teaching", "calibrate"}}
+        return {
+            key: value for key, value in dump(self).items() if value or key not in {"teaching", "calibrate", "doubt"}
+        }
 
     @model_validator(mode="after")
-    def _check(self) -> Pretrain:
-        if self.learn == "expression" and self.head.kind != "softmax":
-            raise ValueError("head.kind: expressions are learned with softmax")
-        if self.learn == "identity" and self.teaching:
-            raise ValueError("teaching: identities have no teachers; take it away")
-        if unknown := set(self.calibrate) - set(self.data):
-            raise ValueError(f"calibrate: {', '.join(sorted(unknown))} is not in data")
-        if unknown := set(self.weights) - set(self.learned):
-            raise ValueError(f"weights: {', '.join(sorted(unknown))} is not in data")
-        if self.learn == "expression" and self.pairs:
-            raise ValueError("pairs: they measure identities; with expressions the split val is watched")
-        if self.learn == "identity" and self.labels:
-            raise ValueError("labels: identities have none; take it away")
+    def _check_names(self) -> Pretrain:
+        """Sets that are named must be learned."""
+        of_sets = {
+            "calibrate": (self.calibrate, self.data),
+            "doubt": (self.doubt, self.data),
+            "teaching.about": (self.teaching.about if self.teaching else (), self.data),
+            "weights": (self.weights, self.learned),
+        }
+        for key, (named, known) in of_sets.items():
+            if unknown := set(named) - set(known):
+                raise ValueError(f"{key}: {', '.join(sorted(unknown))} is not in data")
         no_repeats("data", self.learned)
         no_repeats("labels", self.labels)
+        return self
+
+    @model_validator(mode="after")
+    def _check_kind(self) -> Pretrain:
+        """What only expressions or only identities have."""
+        if self.learn == "expression":
+            if self.head.kind != "softmax":
+                raise ValueError("head.kind: expressions are learned with softmax")
+            if self.pairs:
+                raise ValueError("pairs: they measure identities; with expressions the split val is watched")
+            return self
+        for key in ("teaching", "labels", "doubt"):
+            if getattr(self, key):
+                raise ValueError(f"{key}: identities have none; take it away")
         return self
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -16,6 +16,7 @@ from ffe_train.prepared import PreparedSet
 from ffe_train.recipes import Transfer
 from ffe_train.resume import RECORD, RESUME, check_same, digest_of
 from ffe_train.tasks import Task
+from ffe_train.voices import Voices
 
 PARTS: Final = "parts"
 PREDICTIONS: Final = "predictions.csv"
@@ -47,6 +48,12 @@ class Origin:
     sets: tuple[str, ...] = ()
     """Prepared sets that were learned, the first stage's first."""
     people: People = NOBODY
+
+    def and_of(self, voices: Voices) -> Origin:
+        """What was learned through the voices of others counts too."""
+        licence = "; ".join(dict.fromkeys(one for one in (self.licence, voices.licence) if one))
+        sets = tuple(dict.fromkeys([*self.sets, *voices.sets]))
+        return replace(self, licence=licence, sets=sets, people=self.people | voices.people)
 
     @property
     def start(self) -> dict[str, str]:

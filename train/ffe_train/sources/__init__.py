@@ -21,6 +21,7 @@ from ffe_train.sources import (
     nagoya,
     recordio,
     rendered_people,
+    utkface,
 )
 from ffe_train.sources.detect import detect_kind
 from ffe_train.sources.options import read_options, tuples_split
@@ -38,6 +39,7 @@ _READERS: Final[Mapping[str, Callable[..., Iterable[Item]]]] = {
     "manifest": manifests.items,
     "nagoya": nagoya.items,
     "recordio": recordio.items,
+    "utkface": utkface.items,
 }
 RENDERED: Final = {"rendered-expressions": "expressions", "rendered-identities": "identities"}
 KINDS: Final = (*_READERS, *RENDERED)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ffe_edge.errors import DataError
-from ffe_train.sources import affectnet, folders, lfw, london, manifests
+from ffe_train.sources import affectnet, folders, lfw, london, manifests, utkface
 from ffe_train.sources.tables import header
 
 MANY: Final = 20
@@ -59,6 +59,10 @@ def _has_columns(*columns: str) -> Callable[[Path], bool]:
     return check
 
 
+def _is_utkface(path: Path) -> bool:
+    return set(utkface.COLUMNS) <= set(header(path / utkface.TABLE))
+
+
 def _manifest_columns(path: Path) -> tuple[str, ...]:
     if path.is_file():
         return header(path) if path.suffix == ".csv" else ()
@@ -101,6 +105,7 @@ _SIGNS: Final[tuple[tuple[str, str, Callable[[Path], bool]], ...]] = (
     ("london", f"labels.csv with {', '.join(london.COLUMNS)}", _has_columns(*london.COLUMNS)),
     ("lfw-expressions", "labels.csv with path, proxy9, subject", _has_columns(*lfw.EXPRESSION_COLUMNS)),
     ("lfw-identities", "labels.csv with path, identity, split", _has_columns(*lfw.IDENTITY_COLUMNS)),
+    ("utkface", f"{utkface.TABLE} with {', '.join(utkface.COLUMNS)}", _is_utkface),
     ("nagoya", "a manifest with label, elicitation, camera and votes", _is_nagoya),
     ("manifest", "manifest.csv or manifest.parquet with path and subject", _is_manifest),
     ("label-folders", "folders that are all named by an expression", _are_labels),

@@ -42,12 +42,15 @@ SIDE_PX, LARGE_PX, MARGIN_PX = 48, 192, 48
 WHOLE: Final = (float(MARGIN_PX), float(MARGIN_PX), float(MARGIN_PX + LARGE_PX), float(MARGIN_PX + LARGE_PX))
 VAL_EVERY: Final = 20
 
+Line = tuple[Mapping[str, float], str, str, Callable[[], ImageArray]]
+
 
 def items(path: Path, *, source: str = "ferplus", paper: bool = False) -> Iterator[Item]:
     """FER+'s faces, enlarged and with a margin so that a detector can find them; else the picture is the crop.
 
     Kept are pictures whose majority is one of our labels. FER names no people, so every picture is its own subject;
-    every 20th of ``Training`` is ``val``, ``PublicTest`` and ``PrivateTest`` are ``test``. For published figures
+    every 20th of ``Training`` is ``val``, ``PublicTest`` and ``PrivateTest`` are ``test`` and come first, so that a
+    picture which stands twice is never learned and tested. For published figures
     (``paper``) only ``PublicTest`` and ``PrivateTest`` are taken, contempt is a label, and kept is what more than half
     of the votes agree on, those that one person alone gave left out. Source: ``ferplus.py`` of the authors.
 
@@ -64,8 +67,8 @@ def items(path: Path, *, source: str = "ferplus", paper: bool = False) -> Iterat
     if paper:
         yield from _of_paper(rows, source)
         return
-    kept = ((votes, usage, name, read) for votes, usage, name, read in rows if _majority_is_ours(votes))
-    for number, (votes, usage, name, read) in enumerate(kept):
+    kept = enumerate(line for line in rows if _majority_is_ours(line[0]))
+    for number, (votes, usage, name, read) in sorted(kept, key=_what_tests_first):
         held_out: Split = "val" if number % VAL_EVERY == VAL_EVERY - 1 else "train"
         ours = {VOTES[theirs]: votes[theirs] for theirs in VOTES if votes[theirs]}
         if other := sum(votes[theirs] for theirs in OTHERS):
@@ -75,14 +78,17 @@ def items(path: Path, *, source: str = "ferplus", paper: bool = False) -> Iterat
         yield Item(row, partial(_enlarged, read), WHOLE)
 
 
+def _what_tests_first(numbered: tuple[int, Line]) -> tuple[bool, int]:
+    """FER2013 has pictures twice: the first is kept, and it must not be the one that is learned."""
+    number, (_votes, usage, _name, _read) = numbered
+    return usage == "Training", number
+
+
 def paper_label(votes: Mapping[str, float]) -> str:
     """Our label of what more than half agree on, ``contempt`` as well; empty where there is no such majority."""
     agreed = {name: count for name, count in votes.items() if count > 1}
     best = max(agreed, key=lambda name: agreed[name], default="")
     return PAPER.get(best, "") if agreed and agreed[best] > sum(agreed.values()) / 2 else ""
-
-
-Line = tuple[Mapping[str, float], str, str, Callable[[], ImageArray]]
 
 
 def _of_paper(rows: Iterable[Line], source: str) -> Iterator[Item]:
