@@ -18,7 +18,7 @@ VIDEOS=${VIDEOS:-../shared/videos}
 THREADS=${THREADS:-2}
 SETS=runs/sets
 OUT=runs/model
-STAGE=$OUT/ffe-small
+STAGE=$OUT/ffe-small-last
 MODEL=$OUT/export/model.onnx
 SHIPPED=ffe_edge/models
 
@@ -28,32 +28,40 @@ export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296 MALLO
 say() { printf '\n== %s\n' "$*"; }
 
 missing=()
-for path in "$FACES/ferplus/ferplus_dev.zip" "$FACES/lfw_expressions/labels.csv" \
-    "$FACES/london/labels.csv" "$DETECTOR" ${PREVIOUS:+"$PREVIOUS"}; do
+for path in "$FACES/ferplus/ferplus_dev.zip" "$FACES/lfw_expressions/labels.csv" "$FACES/lfw_identities/labels.csv" \
+    "$FACES/elderly_unlabelled/index.csv" "$FACES/london/labels.csv" "$DETECTOR" ${PREVIOUS:+"$PREVIOUS"}; do
     [ -f "$path" ] || missing+=("$path")
 done
 if [ ${#missing[@]} -gt 0 ]; then
     echo "ffe-edge: the default model learns from real faces, and here is no" >&2
     printf '  %s\n' "${missing[@]}" >&2
-    echo "Give FACES=folder with ferplus/, lfw_expressions/ and london/ as train/DATA.md describes them," >&2
+    echo "Give FACES=folder with ferplus/, lfw_expressions/, lfw_identities/, elderly_unlabelled/ and london/" >&2
+    echo "as train/DATA.md describes them," >&2
     echo "and DETECTOR=yunet_n_640_640.onnx (\`ffe-edge models fetch\` says where it puts it)." >&2
     exit 2
 fi
 
 prepare() {
-    "$FFE" train prepare "$1" --out "$SETS/$2" --workers "$THREADS" --detector "$DETECTOR" "${@:3}"
+    "$FFE" train prepare "$1" --out "runs/$2" --workers "$THREADS" --detector "$DETECTOR" "${@:3}"
 }
 
 say "faces"
-prepare "$FACES/ferplus/ferplus_dev.zip" ferplus
-prepare "$FACES/ferplus/ferplus_dev.zip" ferplus-paper --option paper=true
-prepare "$FACES/lfw_expressions" lfw
-prepare "$FACES/london" london --option halves=true
-prepare rendered-expressions rendered --option people=240 --option images=27 --option ages=20,95 --option seed=11 \
+prepare "$FACES/ferplus/ferplus_dev.zip" sets/ferplus
+prepare "$FACES/ferplus/ferplus_dev.zip" sets/ferplus-paper --option paper=true
+prepare "$FACES/lfw_expressions" sets/lfw
+# Faces without a label, of people who are in no held-out set.
+prepare "$FACES/lfw_expressions" lfw-val --option only=val
+prepare "$FACES/lfw_identities" sets/lfw-identities --without runs/lfw-val
+prepare "$FACES/elderly_unlabelled" sets/elderly
+prepare "$FACES/london" sets/london --option halves=true
+prepare rendered-expressions sets/rendered --option people=240 --option images=27 --option ages=20,95 --option seed=11 \
     --option domain=home
 
 say "train"
-"$FFE" train pretrain train/recipes/model/small.toml --sets "$SETS" --out "$OUT" --threads "$THREADS" "$@"
+# What the large teachers said lies beside the recipes; scripts/model-gpu.sh trains them anew.
+for recipe in small small-last; do
+    "$FFE" train pretrain train/recipes/model/$recipe.toml --sets "$SETS" --out "$OUT" --threads "$THREADS" "$@"
+done
 
 # FP32 is what is shipped; FP16 and INT8 are proven beside it, INT8's ranges being those of faces that were learned from.
 say "export and verify"
