@@ -49,28 +49,36 @@ class Looks:
 
 
 def main() -> None:
-    """Print one JSON object."""
+    """Print one JSON object, or write it where asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=None)
     parser.add_argument("--people", type=int, default=40)
     parser.add_argument("--seed", type=int, default=78)
+    parser.add_argument("--json", type=Path, help="write the figures here, for `ffe-edge train card`")
     chosen = parser.parse_args()
     model = load_model(chosen.model, backend="onnxruntime")
     rendered = rendered_looks(model, chosen.people, chosen.seed)
     rest = (rendered.label == "neutral") & ~rendered.tested
-    figures: dict[str, object] = {"model": model.spec.name, "sha256": model.sha256, "seed": chosen.seed}
-    figures["rendered, of rest only"] = measured(model, rendered, lambda at: rest & of(rendered, at))
-    figures["rendered, rest and acted 7 to 3"] = measured(
+    figures: dict[str, object] = {"model": {"name": model.spec.name, "sha256": model.sha256}, "seed": chosen.seed}
+    figures["rendered people of 65 to 95, rest only"] = measured(model, rendered, lambda at: rest & of(rendered, at))
+    figures["rendered people of 65 to 95, rest and acted 7 to 3"] = measured(
         model, rendered, lambda at: ~rendered.tested & of(rendered, at)
     )
     if DATA.is_dir():
         real = lfw_looks(model)
-        figures["lfw 60+, all other pictures"] = measured(model, real, lambda at: of(real, at) & others(real, at))
+        figures["LFW, 60 and more, all other pictures"] = measured(
+            model, real, lambda at: of(real, at) & others(real, at)
+        )
         neutral = real.label == "neutral"
-        figures["lfw 60+, other neutral ones"] = measured(
+        figures["LFW, 60 and more, other neutral ones"] = measured(
             model, real, lambda at: of(real, at) & others(real, at) & neutral
         )
-    print(json.dumps(figures, indent=1))
+    text = json.dumps(figures, indent=1)
+    if chosen.json:
+        chosen.json.parent.mkdir(parents=True, exist_ok=True)
+        chosen.json.write_text(text + "\n", encoding="utf-8")
+    else:
+        print(text)
 
 
 def of(looks: Looks, at: int) -> npt.NDArray[np.bool_]:

@@ -85,6 +85,8 @@ measure "$MODEL" "$OUT/figures" ${PREVIOUS:+--against "$PREVIOUS"}
 say "faces that are hard to see"
 "$FFE" train robustness "$MODEL" --sets "$SETS" --out "$OUT/figures" --detector "$DETECTOR" --london "$FACES/london" \
     --threads "$THREADS"
+say "resting faces of one's own"
+"${PYTHON:-.venv/bin/python}" benchmarks/baseline.py --model "$MODEL" --json "$OUT/figures/baseline.json"
 shopt -s nullglob
 clips=("$VIDEOS"/*.mp4 "$VIDEOS"/*.mkv)
 if [ ${#clips[@]} -gt 0 ]; then

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ffe_train import card_tables as tables
+from ffe_train.card_baseline import baseline_lines
 from ffe_train.card_failures import poor_classes
 from ffe_train.card_tables import Json, interval
 from ffe_train.card_words import INTENDED, LONDON_CREDIT, terms_of, to_know
@@ -29,6 +30,8 @@ class CardFacts:
     """``robustness.json`` of ``ffe-edge train robustness``."""
     clips: Json | None = None
     """``clips.json`` of ``benchmarks/events.py --json``."""
+    baseline: Json | None = None
+    """``baseline.json`` of ``benchmarks/baseline.py --json``."""
     export: Json | None = None
     """``report.json`` of ``ffe-edge export``."""
     pictures: Mapping[str, str] = field(default_factory=dict)
@@ -47,6 +50,7 @@ def model_card(facts: CardFacts) -> str:
         _results(sets, facts.figures),
         ["## By age and sex\n", *tables.groups(detailed), *_by_age(detailed)],
         _calibration(detailed, facts),
+        baseline_lines(facts.baseline),
         _robustness(facts),
         _clips(facts.clips),
         _int8(facts.export),

@@ -20,6 +20,7 @@ from ffe_train.small_png import small_png
 
 ROBUSTNESS, ROBUSTNESS_PICTURE = "robustness.json", "robustness.png"
 CLIPS = "clips.json"
+BASELINE = "baseline.json"
 MOST_BYTES: Final = 400_000
 """Of the picture of robustness."""
 
@@ -29,7 +30,8 @@ def write_card(stage: Path, figures: Path, out: Path, *, export: Path | None, co
 
     Args:
         stage: folder of the training.
-        figures: folder of ``measure`` and, where they were run, ``robustness`` and ``benchmarks/events.py --json``.
+        figures: folder of ``measure`` and, where they were run, ``robustness``, ``events.py --json`` and
+            ``baseline.py --json`` of ``benchmarks/``.
         out: the page; pictures lie beside it, named after the model.
         export: the bundle's folder or its ``report.json``, for figures of INT8.
         console: told what was written.
@@ -41,14 +43,15 @@ def write_card(stage: Path, figures: Path, out: Path, *, export: Path | None, co
     found = _read(figures / FIGURES, "`ffe-edge train measure` writes it")
     robustness = read_json(figures / ROBUSTNESS) if (figures / ROBUSTNESS).is_file() else None
     clips = read_json(figures / CLIPS) if (figures / CLIPS).is_file() else None
+    baseline = read_json(figures / BASELINE) if (figures / BASELINE).is_file() else None
     report = None if export is None else read_json(export / "report.json" if export.is_dir() else export)
-    _check_same(record, found, {ROBUSTNESS: robustness, CLIPS: clips}, figures)
+    _check_same(record, found, {ROBUSTNESS: robustness, CLIPS: clips, BASELINE: baseline}, figures)
     names = {}
     for name, picture in _pictures(found, figures, robustness):
         path = out.with_name(f"{found['model']['name']}-{name}.png")
         write_atomically(path, picture)
         names[name] = path.name
-    write_atomically(out, model_card(CardFacts(record, found, robustness, clips, report, names)).encode())
+    write_atomically(out, model_card(CardFacts(record, found, robustness, clips, baseline, report, names)).encode())
     beside = f", beside it {', '.join(names.values())}" if names else ""
     console.print(f"{out}{beside}", highlight=False, markup=False, soft_wrap=True)
 
