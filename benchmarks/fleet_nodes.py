@@ -92,6 +92,10 @@ class FleetNode:
         """Messages of QoS 1 that the broker does not have yet."""
         return len(self._waiting) + len(self._in_flight)
 
+    def take(self) -> Published:
+        """The oldest message that waits, for who has no broker."""
+        return self._waiting.popleft()
+
     def tell_event(self) -> None:
         """Somebody in view has changed, has come or has gone."""
         if not self._before:
