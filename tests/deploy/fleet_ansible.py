@@ -76,7 +76,7 @@ class Ansible:
                        "ANSIBLE_REMOTE_TEMP": str(self.folder / "tmp"), "ANSIBLE_HOME": str(self.folder / "home"),
                        "LC_ALL": "C.UTF-8", **more}  # fmt: skip
         told = subprocess.run(
-            command, check=False, cwd=FLEET, env=environment, capture_output=True, text=True, timeout=300
+            command, check=False, cwd=FLEET, env=environment, capture_output=True, text=True, timeout=900
         )
         return Ran(told.returncode, told.stdout + told.stderr)
 

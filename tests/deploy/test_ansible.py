@@ -11,7 +11,7 @@ from deploy.fleet_ansible import FLEET, PASSWORDS, Ansible, Ran, require, two_ho
 from ffe_edge.config import load_config
 from ffe_edge.dashboard.settings import load_settings
 
-pytestmark = [pytest.mark.deploy, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.deploy, pytest.mark.timeout(2400)]
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def test_ansible_lint_finds_nothing(tmp_path: Path) -> None:
     path = f"{Path(program).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "NO_COLOR": "1", "ANSIBLE_HOME": str(tmp_path)}
     command = [program, "--nocolor", "--offline", "-q"]
-    ran = subprocess.run(command, check=False, cwd=FLEET, env=environment, capture_output=True, text=True, timeout=300)
+    ran = subprocess.run(command, check=False, cwd=FLEET, env=environment, capture_output=True, text=True, timeout=900)
     assert ran.returncode == 0, ran.stdout
 
 

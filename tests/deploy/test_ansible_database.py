@@ -10,7 +10,7 @@ import pytest
 from dashboard.postgresql import PostgreSql, require_programs
 from deploy.fleet_ansible import PASSWORDS, Ansible, require, two_homes
 
-pytestmark = [pytest.mark.deploy, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.deploy, pytest.mark.timeout(2400)]
 
 
 @pytest.fixture

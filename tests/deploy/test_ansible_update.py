@@ -12,7 +12,7 @@ import pytest
 from deploy.fleet_ansible import EVERYWHERE, Ansible, bundle, local, require
 from deploy.fleet_authority import Authority
 
-pytestmark = [pytest.mark.deploy, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.deploy, pytest.mark.timeout(2400)]
 
 HOSTS = [f"kiso-0{number}" for number in range(1, 5)]
 INSTALL = """

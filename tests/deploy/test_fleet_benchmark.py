@@ -22,12 +22,12 @@ def loaded(name: str) -> object:
 
 
 @pytest.mark.deploy
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(700)
 def test_fifty_nodes_tell_for_fifteen_seconds_and_nothing_is_lost(tmp_path: Path) -> None:
     require_mosquitto()
     written = tmp_path / "fleet.json"
     command = [sys.executable, str(BENCHMARKS / "fleet.py"), "--quick", "--json", str(written)]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    told = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert told.returncode == 0, told.stderr[-2000:]
     (result,) = json.loads(written.read_text())
     (step,) = result["steps"]

@@ -39,13 +39,13 @@ def shell(commands: str, folder: Path) -> None:
     }
     command = ["bash", "-euo", "pipefail", "-c", commands]
     told = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=400, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900, check=False
     )
     assert told.returncode == 0, (told.stdout + told.stderr)[-3000:]
 
 
 @pytest.mark.deploy
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_its_commands_prepare_two_homes_and_the_playbook_sets_them_up(tmp_path: Path) -> None:
     folder = tmp_path / "deploy" / "fleet"
     shutil.copytree(FLEET, folder, ignore=shutil.ignore_patterns("inventory", "files", "authority"))
