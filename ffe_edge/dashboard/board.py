@@ -16,8 +16,8 @@ from ffe_edge.dashboard.records import Camera, Node, Person, Told, moved, told, 
 from ffe_edge.messages import CameraStatus, EmotionCloudEvent, GapCloudEvent, Status
 
 MAX_IDS = 4096
-MAX_PEOPLE = 512
-MAX_PLACES = 256
+MAX_PEOPLE = 4096
+MAX_PLACES = 8192
 """Nodes, and cameras, that are remembered."""
 MAX_PAST = 4 * MAX_PLACES
 """Sessions of nodes that are over: their news is old."""

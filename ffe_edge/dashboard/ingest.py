@@ -37,7 +37,8 @@ def ingest(connection: Connection, arrivals: Sequence[Arrival], zone: ZoneInfo) 
         arrivals: in the order in which they came.
         zone: of the home, whose hours and days are counted.
     """
-    places = KnownPlaces(connection, max((arrival.received_ms for arrival in arrivals), default=0))
+    now_ms = max((arrival.received_ms for arrival in arrivals), default=0)
+    places = KnownPlaces(connection, now_ms, (arrival.place for arrival in arrivals))
     new: list[Arrival] = []
     refused: list[tuple[Arrival, str]] = []
     for kind, batch in _groups(_placed(places, arrivals, refused)):

@@ -9,10 +9,10 @@ from sqlalchemy import Connection, insert
 
 from ffe_edge.dashboard.arrivals import Arrival
 from ffe_edge.dashboard.known_places import KnownPlaces
-from ffe_edge.dashboard.spell_reading import StoredSpell, stored_spells
+from ffe_edge.dashboard.spell_reading import open_spells
 from ffe_edge.dashboard.spell_store import Difference
 from ffe_edge.dashboard.spells import CLOCK_SLACK_MS, cut
-from ffe_edge.dashboard.tables import spells, summaries
+from ffe_edge.dashboard.tables import summaries
 from ffe_edge.dashboard.unions import ask
 from ffe_edge.dashboard.unseen import UNSEEN, tells_absence
 from ffe_edge.messages import SummaryCloudEvent
@@ -49,20 +49,12 @@ def store_summaries(
 def _end_unseen(connection: Connection, rows: Sequence[dict[str, Any]], difference: Difference) -> None:
     telling = [row for row in rows if tells_absence(row["seconds"], row["missing_seconds"])]
     telling.sort(key=lambda row: row["began_ms"])
-    for each in _open_before(connection, {row["camera_id"] for row in telling}):
+    for each in open_spells(connection, {row["camera_id"] for row in telling}):
         for row in telling:
             is_before = each.spell.began_ms + CLOCK_SLACK_MS <= row["began_ms"]
             if each.camera_id == row["camera_id"] and is_before and each.spell.emotion not in row["emotions"]:
                 difference.change(each, cut(each.spell, row["began_ms"], UNSEEN))
                 break
-
-
-def _open_before(connection: Connection, camera_ids: set[int]) -> list[StoredSpell]:
-    """Who is still before these cameras: of a fleet a few, so that the database chooses them.
-
-    The sum keeps it from choosing by the cameras' index: they have a long past, and few spells last at any time.
-    """
-    return stored_spells(connection, spells.c.ended_ms.is_(None), (spells.c.camera_id + 0).in_(camera_ids))
 
 
 def _row(arrival: Arrival, places: KnownPlaces) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from ffe_edge.dashboard.arrivals import Arrival
 from ffe_edge.dashboard.sequences import Asking, Sequences
@@ -17,6 +17,12 @@ from ffe_edge.messages import EmotionCloudEvent, GapCloudEvent, SummaryCloudEven
 NodeName = tuple[str, str]
 """Site and node."""
 NUMBERED: Final = (EmotionCloudEvent, GapCloudEvent, SummaryCloudEvent)
+
+_SEEN: Final = (
+    update(nodes)
+    .where(nodes.c.site == bindparam("of_site"), nodes.c.node == bindparam("of_node"))
+    .values(sequence_seen=bindparam("seen"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +79,9 @@ class SequenceBook:
 
     def store(self, connection: Connection, drafts: dict[NodeName, Sequences]) -> None:
         """Write them, in the transaction of their batch."""
-        for (site, node), sequences in drafts.items():
-            chosen = (nodes.c.site == site) & (nodes.c.node == node)
-            connection.execute(update(nodes).where(chosen).values(sequence_seen=sequences.seen))
+        if drafts:
+            rows = [{"of_site": site, "of_node": node, "seen": each.seen} for (site, node), each in drafts.items()]
+            connection.execute(_SEEN, rows)
 
     def take(self, drafts: dict[NodeName, Sequences]) -> None:
         """The batch is committed; what was given up meanwhile stays so."""

@@ -10,7 +10,7 @@ import pytest
 from dashboard.payloads import CAMERA, HOSTILE, SITE, camera, event, probabilities, status
 
 from ffe_edge.dashboard.arrivals import read_arrival
-from ffe_edge.dashboard.board import MAX_PEOPLE
+from ffe_edge.dashboard.board import MAX_PEOPLE, MAX_PLACES
 from ffe_edge.dashboard.follower import MAX_WAITING
 from ffe_edge.dashboard.lines import MAX_EVENTS
 from ffe_edge.dashboard.present import Present
@@ -210,14 +210,14 @@ def test_a_topic_out_of_the_contract_changes_nothing(view: View, topic: str) -> 
 
 
 def test_a_flood_of_people_nodes_and_events_stays_bounded(view: View) -> None:
-    for number in range(MAX_EVENTS + 200):
+    for number in range(MAX_PLACES + 200):
         view.receive(f"ffe/v1/s/n{number}/camera/c/emotion", event(track=number, sequence=number + 1))
         view.receive(f"ffe/v1/s/n{number}/status", status())
     snapshot = view.snapshot()
     assert len(snapshot["people"]) == MAX_PEOPLE
     assert len(snapshot["events"]) == MAX_EVENTS
-    assert len(snapshot["nodes"]) == 256
-    assert snapshot["event_count"] == MAX_EVENTS + 200
+    assert len(snapshot["nodes"]) == MAX_PLACES
+    assert snapshot["event_count"] == MAX_PLACES + 200
 
 
 def test_a_label_of_another_task_is_shown_as_it_is(view: View) -> None:

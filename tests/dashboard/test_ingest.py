@@ -11,6 +11,7 @@ from sqlalchemy import Table, insert, select
 from ffe_edge.dashboard.arrivals import Arrival, Place
 from ffe_edge.dashboard.database import Database
 from ffe_edge.dashboard.ingest import Ingested, ingest
+from ffe_edge.dashboard.known_places import MAX_NODES
 from ffe_edge.dashboard.tables import cameras, events, nodes, residents, rollups, rooms, spells, summaries
 
 TOKYO = ZoneInfo("Asia/Tokyo")
@@ -213,10 +214,20 @@ def test_of_a_wrong_clock_the_arrival_counts(database: Database) -> None:
 
 
 def test_too_many_places_are_refused_and_the_rest_is_stored(database: Database) -> None:
-    flood = [emotion(1, "start", 0, place=Place("kiso", f"n{number}", "c")) for number in range(260)]
+    known = {"site": "hida", "state": "online", "since_ms": 1, "heard_ms": 1, "sequence_seen": 0}
+    with database.writing() as connection:
+        connection.execute(insert(nodes), [known | {"node": f"n{number}"} for number in range(MAX_NODES - 6)])
+    flood = [emotion(1, "start", 0, place=Place("kiso", f"n{number}", "c")) for number in range(10)]
     result = store(database, [*flood, emotion(2, "start", 1, place=Place("kiso", "n0", "c"), track=2)])
-    assert (len(result.new), len(result.refused)) == (257, 4)
-    assert "256 nodes" in result.refused[0][1]
+    assert (len(result.new), len(result.refused)) == (7, 4)
+    assert f"{MAX_NODES} nodes" in result.refused[0][1]
+
+
+def test_a_batch_knows_the_places_of_other_batches(database: Database) -> None:
+    store(database, [emotion(1, "start", 0), emotion(1, "start", 1, place=Place("hida", "edge-01", "hall"))])
+    store(database, [emotion(2, "end", 2), status("lost", 3, session="s1")])
+    assert [row[:2] for row in rows(database, nodes, "site", "state")] == [("hida", "online"), ("kiso", "lost")]
+    assert len(rows(database, cameras, "id")) == 2
 
 
 def test_numbers_at_the_edge_of_the_contract_are_stored(database: Database) -> None:

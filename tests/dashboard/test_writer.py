@@ -13,16 +13,17 @@ import pytest
 from dashboard.intake import EMOTION, TOKYO
 from dashboard.payloads import event, status
 from e2e.mosquitto import wait_for
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 from ffe_edge.dashboard import database as database_module
 from ffe_edge.dashboard import writer as writer_module
 from ffe_edge.dashboard.database import Database
 from ffe_edge.dashboard.inbox import MAX_CARELESS, MAX_WAITING, Inbox
 from ffe_edge.dashboard.ingest import Ingested, ingest
+from ffe_edge.dashboard.known_places import MAX_NODES
 from ffe_edge.dashboard.link import Received
 from ffe_edge.dashboard.sequence_book import SequenceBook
-from ffe_edge.dashboard.tables import events, quarantine
+from ffe_edge.dashboard.tables import events, nodes, quarantine
 from ffe_edge.dashboard.writer import Ends, Writer
 
 
@@ -95,11 +96,14 @@ def test_what_cannot_be_stored_now_is_not_acknowledged_and_stored_later(
 
 
 def test_the_store_may_know_too_many_nodes_and_says_so(line: Line) -> None:
-    batch = [received(number, status(), topic=f"ffe/v1/s/n{number}/status") for number in range(300)]
+    known = {"site": "t", "state": "online", "since_ms": 1, "heard_ms": 1, "sequence_seen": 0}
+    with line.database.writing() as connection:
+        connection.execute(insert(nodes), [known | {"node": f"n{number}"} for number in range(MAX_NODES - 10)])
+    batch = [received(number, status(), topic=f"ffe/v1/s/n{number}/status") for number in range(30)]
     line.stores(*batch)
-    assert len(line.acknowledged) == 300
+    assert len(line.acknowledged) == 30
     assert all("nodes already" in reason for reason in line.reasons())
-    assert line.writer.counts.refused == 300 - 256
+    assert line.writer.counts.refused == 30 - 10
 
 
 def test_an_inbox_gives_a_batch_in_order_and_ends_when_it_is_closed() -> None:
