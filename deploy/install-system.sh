@@ -95,9 +95,9 @@ start() {
 }
 
 report() {
-    is_node && [ -z "$DRY_RUN" ] || return 0
+    is_node && [ -z "$DRY_RUN$ROOT" ] || return 0
     say "what this machine has and lacks (sudo ffe-edge-node doctor):"
-    in_root /usr/local/sbin/ffe-edge-node doctor || warn "something is missing, see the table"
+    /usr/local/sbin/ffe-edge-node doctor || warn "something is missing, see the table"
     tell_next
 }
 

@@ -45,7 +45,14 @@ def jetson(root: Path, line: str) -> Path:
     shutil.which("shellcheck") is None, reason="shellcheck is not installed: apt-get install shellcheck"
 )
 @pytest.mark.parametrize(
-    "name", ["deploy/install.sh", "deploy/systemd/ffe-edge-node", "deploy/ffe-edge-join", "scripts/build-deb.sh", "scripts/test-deploy.sh"]
+    "name",
+    [
+        "deploy/install.sh",
+        "deploy/systemd/ffe-edge-node",
+        "deploy/ffe-edge-join",
+        "scripts/build-deb.sh",
+        "scripts/test-deploy.sh",
+    ],
 )
 def test_shellcheck_finds_nothing(name: str) -> None:
     told = subprocess.run(["shellcheck", "-x", name], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -47,12 +47,11 @@ def told(install: Install) -> str:
     return install(*WORDS)
 
 
-def test_it_installs_a_program_that_runs_and_ends_with_the_doctor(machine: Machine, told: str) -> None:
+def test_it_installs_a_program_that_runs(machine: Machine, told: str) -> None:
     version = subprocess.run(
         ["chroot", str(machine.root), "/usr/local/bin/ffe-edge", "--version"], capture_output=True, check=True
     )
     assert version.stdout.startswith(b"ffe-edge ")
-    assert "Expression model" in told
 
 
 def test_the_environment_sees_the_packages_of_the_system(machine: Machine, told: str) -> None:

@@ -156,7 +156,8 @@ def test_the_daemon_tells_systemd_what_the_unit_waits_for(manager: socket.socket
         "STATE_DIRECTORY": str(tmp_path),
     }
     assert load_config(file).camera.source == "demo:"
-    daemon = subprocess.Popen([*PROGRAM, *words], env={**os.environ, **environment}, stderr=subprocess.DEVNULL)
+    with (tmp_path / "log").open("wb") as log:
+        daemon = subprocess.Popen([*PROGRAM, *words], env={**os.environ, **environment}, stderr=log)
     told: list[str] = []
 
     def heard(word: str) -> bool:
@@ -168,7 +169,7 @@ def test_the_daemon_tells_systemd_what_the_unit_waits_for(manager: socket.socket
         assert wait_for(lambda: heard("WATCHDOG=1"), 60), told
         daemon.send_signal(signal.SIGTERM)
         assert wait_for(lambda: heard("STOPPING=1"), 60), told
-        assert daemon.wait(20) == 0
+        assert daemon.wait(60) == 0, (tmp_path / "log").read_text(encoding="utf-8")
     finally:
         daemon.kill()
         daemon.wait()
