@@ -114,7 +114,7 @@ class Home:
         told = [state["phase"] for state in self.states() if state.get("release", {}).get("counter") == counter]
         return list(dict.fromkeys(told))
 
-    def comes(self, phase: str, counter: int | None = None, seconds: float = 60.0) -> dict[str, Any]:
+    def comes(self, phase: str, counter: int | None = None, seconds: float = 120.0) -> dict[str, Any]:
         """The state when such a phase is told last."""
         assert phase in PHASES
 
@@ -129,11 +129,11 @@ class Home:
         assert wait_for(is_there, seconds), (self.states()[-5:], self.daemon.log()[-10:])
         return self.states()[-1]
 
-    def says(self, reason: str, seconds: float = 30.0) -> bool:
+    def says(self, reason: str, seconds: float = 90.0) -> bool:
         """Whether the last state comes to have such a reason."""
         return wait_for(lambda: any(reason in state.get("reason", "") for state in self.states()[-1:]), seconds)
 
-    def serves(self, sha256: str, seconds: float = 30.0) -> bool:
+    def serves(self, sha256: str, seconds: float = 90.0) -> bool:
         """Whether the events of from now on come to be this model's."""
         before = len(self.subscriber.payloads(EVENTS))
 

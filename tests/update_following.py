@@ -79,7 +79,7 @@ class Following:
         def is_there() -> bool:
             return bool(self.states) and self.states[-1].phase == phase and reason in (self.states[-1].reason or "")
 
-        assert wait_for(is_there, 20), self.states[-3:]
+        assert wait_for(is_there, 60), self.states[-3:]
         return self.states[-1]
 
     def __enter__(self) -> Following:
@@ -87,7 +87,7 @@ class Following:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self.updater.stop(10)
+        assert self.updater.stop(30)
         self.ledger.let_go()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from e2e.daemon import everything_came
 from e2e.test_schema import check
 from model_updates import STATE, Home, folders, node
@@ -13,6 +14,7 @@ from ffe_edge.engine.model_file import digest_of
 from ffe_edge.updates.minisign_secret import SecretKey
 
 
+@pytest.mark.timeout(300)
 def test_a_signed_model_serves_and_no_other_one_does(tmp_path: Path) -> None:
     with node(tmp_path, write_clip(tmp_path / "hall.avi", 100), probation=1) as home:
         publisher = home.publisher

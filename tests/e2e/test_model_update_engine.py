@@ -20,6 +20,7 @@ from ffe_edge.config import Config
 from ffe_edge.service import Service
 from ffe_edge.serving import Engine, Serving
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 FOR_GO = "while not Path({go!r}).exists(): time.sleep(0.01)\nPath({good!r}).touch()"
 
 
@@ -85,19 +86,18 @@ def wished(subscriber: Subscriber, publisher: Publisher, folder: Path) -> None:
 def test_the_old_model_serves_until_the_engine_of_the_new_one_is_built(tmp_path: Path) -> None:
     with running(tmp_path, FOR_GO) as (engines, subscriber, publisher):
         wished(subscriber, publisher, tmp_path)
-        assert wait_for(lambda: last(subscriber).get("phase") == "building", 30)
-        assert wait_for(lambda: bool(emotions(subscriber)), 20)
+        assert wait_for(lambda: last(subscriber).get("phase") == "building", 90)
+        assert wait_for(lambda: bool(emotions(subscriber)), 90)
         assert set(emotions(subscriber)) == {"sadness"}  # the old engine is sure of it
         engines.go.touch()
-        assert wait_for(lambda: last(subscriber).get("phase") == "active", 40), last(subscriber)
+        assert wait_for(lambda: last(subscriber).get("phase") == "active", 90), last(subscriber)
         status = json.loads(subscriber.last("ffe/v1/home/edge-01/status"))
         assert (status["engine"], status["engine_state"]) == ("tensorrt", "rebuilt")
 
 
-@pytest.mark.slow
 def test_a_model_whose_engine_cannot_be_built_is_refused_where_the_old_one_has_an_engine(tmp_path: Path) -> None:
     with running(tmp_path, "sys.exit('error: no memory')") as (_, subscriber, publisher):
         wished(subscriber, publisher, tmp_path)
-        assert wait_for(lambda: last(subscriber).get("phase") == "refused", 40), last(subscriber)
+        assert wait_for(lambda: last(subscriber).get("phase") == "refused", 90), last(subscriber)
         assert "it has no engine here" in last(subscriber)["reason"]
         assert json.loads(subscriber.last("ffe/v1/home/edge-01/status"))["engine"] == "tensorrt"

@@ -27,12 +27,12 @@ def test_a_rollback_brings_the_model_before_and_refuses_the_one_after(tmp_path: 
         node.wish(publisher.release(bundle(tmp_path / "a", "a"), 1).payload)
         node.comes("active")
         node.wish(publisher.release(bundle(tmp_path / "b", "b"), 2).payload)
-        assert wait_for(lambda: node.states[-1].phase == "active" and node.states[-1].previous is not None, 20)
+        assert wait_for(lambda: node.states[-1].phase == "active" and node.states[-1].previous is not None, 60)
         assert node.updater.roll_back().ok
         told = node.comes("rolled-back", "by a command")
         assert (told.current.counter, told.previous) == (1, None)  # type: ignore[union-attr]
         (node.ledger.folder / ROLLBACK_FILE).touch()
-        assert wait_for(lambda: node.states[-1].current is None, 20)
+        assert wait_for(lambda: node.states[-1].current is None, 60)
         assert wait_for(lambda: not (node.ledger.folder / ROLLBACK_FILE).exists())
         assert node.stage.done[-3:] == ["rehearse None", "switch", "keep"]
 

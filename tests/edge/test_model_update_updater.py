@@ -41,7 +41,7 @@ def test_the_node_s_own_wish_is_followed_first_and_the_site_s_when_it_is_taken_b
         assert told is not None
         assert told.counter == 1
         node.wish(b"")
-        assert wait_for(lambda: node.states[-1].phase == "active" and node.states[-1].current.counter == 2, 20)  # type: ignore[union-attr]
+        assert wait_for(lambda: node.states[-1].phase == "active" and node.states[-1].current.counter == 2, 60)  # type: ignore[union-attr]
         assert node.states[-1].previous == told
 
 
