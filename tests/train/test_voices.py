@@ -101,6 +101,17 @@ def test_sets_that_the_teachers_do_not_speak_of_keep_their_labels(
     assert not np.array_equal(targets[:first], lesson.targets[:first])
 
 
+def test_what_teachers_say_of_faces_without_a_label_may_be_doubted(sets: dict[str, PreparedSet], file: Path) -> None:
+    teaching = {"teachers": ["teacher"], "voices": "v.npz", "unlabelled": ["toy"]}
+    recipe = recipe_of("expression", name="student", teaching=teaching, doubt={"toy": 0.4})
+    lesson = lesson_of(recipe, sets, TWO)
+    targets = taught_by_voices(lesson, recipe, read_voices(file)).targets
+    assert targets[lesson.counts[0] :].min() >= 0.2
+    plain = student(unlabelled=["toy"])
+    sure = taught_by_voices(lesson_of(plain, sets, TWO), plain, read_voices(file)).targets
+    np.testing.assert_allclose(targets[lesson.counts[0] :], 0.6 * sure[lesson.counts[0] :] + 0.2, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("teaching", "reason"),
     [

@@ -110,8 +110,7 @@ def _expressions(
     recipe: Pretrain, chosen: Sequence[PreparedSet], unlabelled: Sequence[PreparedSet], task: Task
 ) -> Lesson:
     parts = [_labelled(_learned(one, recipe), task, recipe) for one in chosen]
-    shares = np.repeat([recipe.doubt.get(name, 0.0) for name in recipe.data], [len(part) for part in parts])
-    targets = doubted(joined(parts).targets(task, recipe.rater_weight), shares)
+    targets = doubted(joined(parts).targets(task, recipe.rater_weight), shares_of_doubt(recipe, _counts(parts)))
     parts += [_learned(one, recipe) for one in unlabelled]
     train = joined(parts)
     targets = np.concatenate([targets, np.zeros((len(train) - len(targets), len(task)), np.float32)])
@@ -137,6 +136,12 @@ def _expressions(
         truth[told].argmax(axis=1),
         of_set[told],
     )
+
+
+def shares_of_doubt(recipe: Pretrain, counts: Sequence[int]) -> npt.NDArray[np.float64]:
+    """(N,) what each face's target is doubted by, for the recipe's sets in their order or the first of them."""
+    shares = [recipe.doubt.get(name, 0.0) for name in recipe.learned[: len(counts)]]
+    return np.repeat(np.array(shares, np.float64), counts)
 
 
 def doubted(targets: FloatArray, shares: npt.NDArray[np.float64]) -> FloatArray:

@@ -88,8 +88,8 @@ class Pretrain(Section):
     """Weight of the raters' votes in the target where there are any (expressions)."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     doubt: dict[Name, Share] = Field(default={})
-    """Share of a set's targets that is spread evenly over all labels (expressions): smoothing for sets whose labels are
-    less sure than they look, lest a network be surer of their faces than it is right."""
+    """Share of a set's targets that is spread evenly over all labels (expressions): smoothing for sets whose labels, or
+    whose teachers, are less right than sure, lest a network be surer of their faces than it is right."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay of averaged weights, which are then the result; 0: the last weights."""
     network: Network
@@ -118,7 +118,7 @@ class Pretrain(Section):
         """Sets that are named must be learned."""
         of_sets = {
             "calibrate": (self.calibrate, self.data),
-            "doubt": (self.doubt, self.data),
+            "doubt": (self.doubt, self.learned),
             "teaching.about": (self.teaching.about if self.teaching else (), self.data),
             "weights": (self.weights, self.learned),
         }

@@ -19,7 +19,7 @@ from ffe_edge.types import FloatArray
 from ffe_train.calibration import softmax
 from ffe_train.checkpoint import load_expression_network, read_stored, weights_digest
 from ffe_train.logits import logits_of
-from ffe_train.pretrain_data import Lesson
+from ffe_train.pretrain_data import Lesson, doubted, shares_of_doubt
 from ffe_train.recipes import Pretrain
 from ffe_train.stage_folder import origin_of
 from ffe_train.voices import Voices, write_voices
@@ -123,6 +123,7 @@ def _mixed(
     share = recipe.teaching.weight if recipe.teaching else 0.0
     labelled = lesson.targets.sum(axis=1) > 0
     weight = np.where(told, np.where(labelled, share * _spoken_of(lesson, recipe), 1.0), 0.0)[:, None]
+    said = doubted(said, np.where(labelled, 0.0, shares_of_doubt(recipe, lesson.counts)))
     targets = np.asarray((1 - weight) * lesson.targets + weight * said, np.float32)
     return replace(lesson, targets=targets, made_of={**lesson.made_of, **made_of})
 
