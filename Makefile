@@ -26,7 +26,7 @@ PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) pytest -n $(THREADS) --
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all test-deploy faults check model reproduce-small export-demo bench deb constraints clean \
+.PHONY: help demo test test-all test-deploy faults check model reproduce-small export-demo bench deb docs man constraints clean \
   install-demo install-dev install-deploy packages packages-deploy
 
 help:
@@ -45,6 +45,7 @@ help:
 	@echo '  make export-demo   train a small network, export it in FP32, FP16 and INT8, build engines, verify, run: some minutes'
 	@echo '  make bench         milliseconds per frame and step on this machine (CLIPS=video)'
 	@echo '  make deb           the Debian package, into dist/ (ARGS=--vendor: with everything it needs, for machines without a network)'
+	@echo '  make docs          the guides as pages, into build/docs; links and anchors are checked'
 	@echo '  make constraints   renew constraints.txt with the newest releases'
 	@echo '  make clean         remove .venv and all that can be made again; runs/ stays'
 	@echo
@@ -109,6 +110,12 @@ install-dev:
 
 install-deploy:
 	@$(BOOTSTRAP) install deploy
+
+docs: install-dev
+	@$(VENV)/bin/mkdocs build --strict --site-dir build/docs
+
+man: install-demo
+	@$(VENV)/bin/python scripts/man.py
 
 packages:
 	@$(BOOTSTRAP) packages

@@ -43,6 +43,7 @@ apt_install() {
 }
 
 has_broker() { command -v mosquitto && command -v mosquitto_pub; }
+has_minisign() { command -v minisign; }
 has_browser() { command -v chromium; }
 has_axe() { [ -s "$VENV/axe-core/axe.min.js" ]; }
 has_postgresql() { compgen -G '/usr/lib/postgresql/*/bin/initdb'; }
@@ -82,6 +83,7 @@ need() {
 packages() {
     PATH=$PATH:/usr/sbin:/sbin
     need "the MQTT broker mosquitto" "tests against a real broker" has_broker mosquitto mosquitto-clients
+    need "minisign" "tests that it takes our signatures, and we its" has_minisign minisign
     need "PostgreSQL" "tests of the dashboard's store" has_postgresql postgresql
     need "Chromium" "tests of the dashboard in a browser" has_browser chromium
     need "a Japanese font" "tests of what the dashboard shows" has_font fonts-noto-cjk
