@@ -23,6 +23,7 @@ FILES: Final = (
     ("broker", "key_file"),
     ("detector", "path"),
     ("model", "path"),
+    ("model_updates", "ca_file"),
 )
 """Settings that name a file which must be there."""
 
