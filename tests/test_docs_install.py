@@ -54,7 +54,7 @@ def test_every_make_target_exists() -> None:
 
 
 @pytest.mark.deploy
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(4000)
 def test_the_guide_leads_to_events_that_arrive(tmp_path: Path) -> None:
     from deploy.guide import walked
 

@@ -17,7 +17,7 @@ from deploy.unit_file import ROOT
 CACHE = ROOT / ".venv" / "deploy-root.tar"
 MAX_AGE_SECONDS = 7 * 86_400
 PACKAGES = "systemd,systemd-sysv,dbus,udev,python3-venv,mosquitto,mosquitto-clients"
-LIMIT_SECONDS = 900
+LIMIT_SECONDS = 1500
 
 
 def require(*programs: str) -> None:

@@ -198,7 +198,7 @@ def run(store: Store, *command: str) -> str:
 
 
 @pytest.mark.deploy
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(4000)
 def test_the_image_runs_the_whole_line_as_a_user_without_rights(image: Store) -> None:
     told = run(image, "/bin/sh", "-c", "id -u; cd; timeout 20 /opt/ffe-edge/bin/ffe-edge run --source demo: --print")
     user, *events = told.splitlines()
@@ -207,7 +207,7 @@ def test_the_image_runs_the_whole_line_as_a_user_without_rights(image: Store) ->
 
 
 @pytest.mark.deploy
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(4000)
 def test_the_image_knows_its_health_check_and_holds_no_source(image: Store) -> None:
     config = json.loads(image("inspect", "--type", "image", "localhost/ffe-edge"))["Docker"]["config"]
     assert config["Healthcheck"]["Test"][:2] == ["CMD", "/opt/ffe-edge/bin/python"]

@@ -17,7 +17,7 @@ from deploy.clean_machine import LIMIT_SECONDS, Machine, require
 from deploy.packages import built
 from deploy.unit_file import ROOT
 
-pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1800), pytest.mark.xdist_group("machine")]
+pytestmark = [pytest.mark.deploy, pytest.mark.timeout(4000), pytest.mark.xdist_group("machine")]
 HERE = Path(__file__).parent
 SETTINGS = "/etc/ffe-edge/ffe.toml"
 

@@ -13,7 +13,7 @@ from deploy.unit_file import ROOT
 
 from ffe_edge.config import load_config
 
-pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.deploy, pytest.mark.timeout(4000)]
 Install = Callable[..., str]
 WORDS = ("--broker", "mqtts://10.0.0.2:8883", "--source", "demo:", "--site", "kiso", "--node", "edge-07")
 

@@ -148,14 +148,15 @@ def manager(tmp_path: Path) -> Iterator[socket.socket]:
 
 def test_the_daemon_tells_systemd_what_the_unit_waits_for(manager: socket.socket, tmp_path: Path) -> None:
     file = tmp_path / "ffe.toml"
-    file.write_text('[broker]\nurl = "mqtt://127.0.0.1:1"\n[camera]\nsource = "demo:"\n', encoding="utf-8")
+    camera = "rtsp://127.0.0.1:9/none"  # like the broker, one that is away: neither is waited for
+    file.write_text(f'[broker]\nurl = "mqtt://127.0.0.1:1"\n[camera]\nsource = "{camera}"\n', encoding="utf-8")
     words = [word.replace("/etc/ffe-edge/ffe.toml", str(file)) for word in command("ffe-edge.service")[1:]]
     environment = {
         "NOTIFY_SOCKET": str(tmp_path / "notify"),
         "WATCHDOG_USEC": "3000000",
         "STATE_DIRECTORY": str(tmp_path),
     }
-    assert load_config(file).camera.source == "demo:"
+    assert load_config(file).camera.source == camera
     with (tmp_path / "log").open("wb") as log:
         daemon = subprocess.Popen([*PROGRAM, *words], env={**os.environ, **environment}, stderr=log)
     told: list[str] = []
