@@ -63,9 +63,11 @@ class Ansible:
                    "--vault-password-file", str(self._password_file), *arguments]  # fmt: skip
         return self._run(command, environment or {})
 
-    def encrypt(self, path: Path) -> None:
-        command = [require("ansible-vault"), "encrypt", "--vault-password-file", str(self._password_file), str(path)]
-        assert self._run(command, {}).code == 0
+    def encrypt(self, *paths: Path) -> None:
+        """All at once: Ansible takes long to begin."""
+        command = [require("ansible-vault"), "encrypt", "--vault-password-file", str(self._password_file)]
+        ran = self._run([*command, *map(str, paths)], {})
+        assert ran.code == 0, ran.output
 
     def write(self, hosts: dict[str, Any]) -> None:
         """The inventory; JSON is YAML, too."""
@@ -101,14 +103,13 @@ EVERYWHERE = {
 
 
 def bundle(ansible: Ansible, authority: Authority, name: str, stem: str) -> Path:
-    """What `ffe-edge provision` gives a device or a client; the key encrypted."""
+    """What `ffe-edge provision` gives a device or a client."""
     folder = ansible.folder / "files" / name
     folder.mkdir(parents=True)
     certificate, key = (Path(one) for one in authority.issue(name.replace("/", "-")))
     shutil.copy(authority.ca, folder / "ca.pem")
     shutil.copy(certificate, folder / f"{stem}.pem")
     shutil.copy(key, folder / f"{stem}.key")
-    ansible.encrypt(folder / f"{stem}.key")
     return folder
 
 
@@ -147,7 +148,7 @@ def two_homes(ansible: Ansible) -> None:
     vault = ansible.inventory / "group_vars" / "all" / "vault.yml"
     vault.parent.mkdir(parents=True)
     vault.write_text(json.dumps({"vault_database_passwords": PASSWORDS}))
-    ansible.encrypt(vault)
+    ansible.encrypt(vault, node / "node.key", client / "client.key", pages / "dashboard.key")
     program = str(Path(sys.executable).parent / "ffe-edge")
     ansible.write({
         "all": {"vars": EVERYWHERE | {"node_program": program}, "children": {
