@@ -247,6 +247,7 @@ def made(root: Path, kind: str) -> Path:
         "lfw-expressions": ("labels.csv", "path,label,proxy9,subject,birth_year,split\n"),
         "lfw-identities": ("labels.csv", "path,identity,split\n"),
         "london": ("labels.csv", "path,loose,label,subject,age,gender\n"),
+        "utkface": ("index.csv", "path,age,gender,race\n"),
         "nagoya": ("manifest.csv", NAGOYA),
         "manifest": ("manifest.csv", "path,subject\n"),
         "ferplus": ("fer2013new.csv", "Usage\n"),
