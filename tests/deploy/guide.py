@@ -22,13 +22,13 @@ count() {
     python3 -c 'import sqlite3; print(sqlite3.connect("/var/lib/ffe-dashboard/dashboard.sqlite")
         .execute("SELECT count(*) FROM events").fetchone()[0])'
 }
-for _ in $(seq 120); do [ "$(count)" -gt 0 ] && break; sleep 0.5; done
+for _ in $(seq 400); do [ "$(count)" -gt 0 ] && break; sleep 0.5; done
 count >'events in the dashboard'
 for _ in $(seq 60); do systemctl status --no-pager ffe-edge | grep -q 'broker connected' && break; sleep 0.5; done
 systemctl status --no-pager ffe-edge >status
 find / -xdev -name '*.tar' -path '*ffe*' >'bundles left'
 """
-WAIT = {"grep one-time": 60, "status --no-pager": 20}
+WAIT = {"grep one-time": 240, "status --no-pager": 60}
 """What takes a moment to be true, in tries of half a second: a person reads on; a script does not."""
 
 
