@@ -76,7 +76,7 @@ class Desk:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", text],
             cwd=self.root, env=self.variables, input=ANSWERS, start_new_session=True,
-            capture_output=True, text=True, timeout=300, check=False,
+            capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
         assert done.returncode in good_codes(text), f"{text}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
         return done.stdout + done.stderr

@@ -44,8 +44,8 @@ def test_what_a_running_daemon_tells(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "broker") as broker, Daemon(tmp_path, broker.url) as daemon:
         daemon.configure(f'source = "{clip}"\nrealtime = true')
         daemon.start()
-        assert wait_for(lambda: "broker: connected" in daemon.get("/readyz"), 60)
-        assert wait_for(lambda: "online" in daemon.get("/readyz"), 60)
+        assert wait_for(lambda: "broker: connected" in daemon.get("/readyz"), 120)
+        assert wait_for(lambda: "online" in daemon.get("/readyz"), 120)
         desk = Desk(tmp_path / "desk")
         instead = {"9464": str(daemon.port), "-h 127.0.0.1": f"-h 127.0.0.1 -p {broker.port}"}
         said = "".join(desk.type_in(block.text, instead) for block in commands_of(DAEMON))

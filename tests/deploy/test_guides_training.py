@@ -57,7 +57,7 @@ def desk(tmp_path: Path, shared: Path) -> Desk:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("page", ["training.md", "models.md"])
 def test_a_model_is_trained_exported_and_measured_as_the_pages_say(desk: Desk, page: str) -> None:
     said = "".join(desk.type_in(block.text, INSTEAD) for block in commands_of(TRAINING, page))
