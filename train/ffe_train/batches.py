@@ -5,16 +5,15 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from typing import Any, Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from ffe_edge.types import ImageArray
 from ffe_train.crop_augment import augmented
@@ -96,34 +95,14 @@ class Epochs:
         """
         last = epoch + 1 if until is None else until
         steps = [(number, step) for number in range(epoch, last) for step in range(self.steps)][skip:]
-        yield from self._by_processes(steps) if self.workers else self._by_threads(steps)
-
-    def _by_threads(self, steps: Sequence[Step]) -> Generator[Batch, None, None]:
-        pool, drawn = ThreadPoolExecutor(self.threads, "batches"), _Orders(self)
-        waiting: deque[Future[Batch]] = deque()
-        try:
-            for epoch, step in steps:
-                waiting.append(pool.submit(self.prepared, drawn.of(epoch), epoch, step))
-                if len(waiting) >= AHEAD * self.threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-    def _by_processes(self, steps: Sequence[Step]) -> Generator[Batch, None, None]:
-        """Fresh processes, since a copy of this one would hold its threads' locks; they stay over all epochs."""
-        loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
-            _Steps(self),
-            batch_size=None,
-            sampler=steps,
-            num_workers=self.workers,
-            prefetch_factor=AHEAD,
-            multiprocessing_context="spawn",
-            worker_init_fn=_alone,
-        )
-        for crops, targets in loader:
-            yield crops.numpy(), targets.numpy()
+        if self.workers:
+            # Fresh processes, since a copy of this one would hold its threads' locks; they stay over all epochs.
+            spawned = get_context("spawn")
+            processes = ProcessPoolExecutor(self.workers, spawned, initializer=_begin, initargs=(self,))
+            yield from _ahead(processes, AHEAD * self.workers, _batch_here, steps)
+        else:
+            threads = ThreadPoolExecutor(self.threads, "batches")
+            yield from _ahead(threads, AHEAD * self.threads, partial(_batch_of, _Orders(self)), steps)
 
     def prepared(self, order: IntArray, epoch: int, step: int) -> Batch:
         """This rank's part of one batch, from the order of its epoch."""
@@ -133,32 +112,52 @@ class Epochs:
 
 
 class _Orders:
-    """The order of the epoch that is being drawn from."""
+    """The order of the epoch that is being drawn from; a thread that is an epoch ahead makes its own."""
 
     def __init__(self, epochs: Epochs) -> None:
-        self._epochs = epochs
-        self._epoch, self._order = -1, np.empty(0, np.int64)
+        self.epochs = epochs
+        self._kept: tuple[int, IntArray] = (-1, np.empty(0, np.int64))
 
     def of(self, epoch: int) -> IntArray:
-        if epoch != self._epoch:
-            self._epoch, self._order = epoch, self._epochs.order(epoch)
-        return self._order
+        kept, order = self._kept
+        if kept != epoch:
+            order = self.epochs.order(epoch)
+            self._kept = (epoch, order)
+        return order
 
 
-class _Steps(Dataset[tuple[Tensor, Tensor]]):
-    """Batches by epoch and step, as a process makes them."""
-
-    def __init__(self, epochs: Epochs) -> None:
-        self._epochs, self._orders = epochs, _Orders(epochs)
-
-    def __getitem__(self, at: Step) -> tuple[Tensor, Tensor]:
-        crops, targets = self._epochs.prepared(self._orders.of(at[0]), *at)
-        return torch.from_numpy(crops), torch.from_numpy(targets)
+_HERE: list[_Orders] = []
+"""What a process that prepares batches was started with."""
 
 
-def _alone(_worker: int) -> None:
-    """One thread a process."""
+def _begin(epochs: Epochs) -> None:
+    """A process prepares with one thread."""
     cv2.setNumThreads(1)
+    _HERE.append(_Orders(epochs))
+
+
+def _batch_here(at: Step) -> Batch:
+    return _batch_of(_HERE[0], at)
+
+
+def _batch_of(orders: _Orders, at: Step) -> Batch:
+    return orders.epochs.prepared(orders.of(at[0]), *at)
+
+
+def _ahead(
+    pool: Executor, most: int, prepare: Callable[[Step], Batch], steps: Sequence[Step]
+) -> Generator[Batch, None, None]:
+    """Batches in their order, no more than so many being prepared or waiting; the pool ends with the iterator."""
+    waiting: deque[Future[Batch]] = deque()
+    try:
+        for step in steps:
+            waiting.append(pool.submit(prepare, step))
+            if len(waiting) >= most:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def generator(seed: int, epoch: int, step: int, rank: int, purpose: int) -> np.random.Generator:
