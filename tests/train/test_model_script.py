@@ -6,15 +6,22 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from ffe_edge.cli import app
 from ffe_train.recipes import Pretrain, load_stage
 
 ROOT = Path(__file__).resolve().parents[2]
-FACES = ("ferplus/ferplus_dev.zip", "lfw_expressions/labels.csv", "london/labels.csv")
+FACES = (
+    "ferplus/ferplus_dev.zip",
+    "lfw_expressions/labels.csv",
+    "london/labels.csv",
+    "lfw_identities/labels.csv",
+    "elderly_unlabelled/index.csv",
+)
 ORDER = [
-    *["train prepare"] * 5, "train pretrain", "export", "train measure", "train robustness", "train card",
+    *["train prepare"] * 8, *["train pretrain"] * 2, "export", "train measure", "train robustness", "train card",
     "train measure", "train reproduced",
 ]  # fmt: skip
 
@@ -40,17 +47,18 @@ def run(folder: Path, faces: tuple[str, ...], *arguments: str) -> tuple[subproce
 def test_every_command_is_one_and_they_come_in_order(tmp_path: Path) -> None:
     done, called = run(tmp_path, FACES, "--fresh")
     assert done.returncode == 0, done.stderr
-    (clips,) = (line for line in called if line.startswith("benchmarks/"))
+    rest, clips = (line for line in called if line.startswith("benchmarks/"))
+    assert rest.endswith("--json runs/model/figures/baseline.json")
     assert f"--clip {tmp_path / 'hall.mp4'} --detector" in clips
-    called.remove(clips)
+    called = [line for line in called if line not in (rest, clips)]
     assert [" ".join(line.split()[: 1 + line.startswith("train")]) for line in called] == ORDER
     answers = {
         line: CliRunner().invoke(app, [*line.split(), "--help"]) for line in called
     }  # all is parsed, help is told
     assert [line for line in called if answers[line].exit_code != 0] == []
-    (trained,) = (line for line in called if "pretrain" in line)
-    assert trained.split()[2] == "train/recipes/model/small.toml"
-    assert trained.endswith("--fresh")
+    trained = [line.split() for line in called if "pretrain" in line]
+    assert [words[2] for words in trained] == ["train/recipes/model/small.toml", "train/recipes/model/small-last.toml"]
+    assert {words[-1] for words in trained} == {"--fresh"}
 
 
 def test_what_is_missing_is_told_before_anything_is_done(tmp_path: Path) -> None:
@@ -60,9 +68,10 @@ def test_what_is_missing_is_told_before_anything_is_done(tmp_path: Path) -> None
     assert FACES[0] not in done.stderr
 
 
-def test_the_recipe_learns_from_sets_that_are_prepared(tmp_path: Path) -> None:
-    recipe = load_stage(ROOT / "train" / "recipes" / "model" / "small.toml")
+@pytest.mark.parametrize("name", ["small", "small-last"])
+def test_a_recipe_learns_from_sets_that_are_prepared(tmp_path: Path, name: str) -> None:
+    recipe = load_stage(ROOT / "train" / "recipes" / "model" / f"{name}.toml")
     assert isinstance(recipe, Pretrain)
     _, called = run(tmp_path, FACES)
-    prepared = {line.split("runs/sets/")[1].split()[0] for line in called if line.startswith("train prepare")}
-    assert set(recipe.data) <= prepared
+    prepared = {Path(line.split("--out ")[1].split()[0]) for line in called if line.startswith("train prepare")}
+    assert {Path("runs/sets") / one for one in recipe.learned} <= prepared
