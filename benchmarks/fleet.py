@@ -28,6 +28,8 @@ from fleet_report import Step, ended_by, table
 from fleet_store import Watch
 
 ROOT: Final = Path(__file__).resolve().parents[1]
+JOIN_SECONDS: Final = 120.0
+"""Waited at most for the births of new nodes: what joining costs is no part of the step."""
 
 
 class Trial:
@@ -38,7 +40,11 @@ class Trial:
 
     async def step(self, nodes: int, events_per_minute: float, seconds: float, drain_seconds: float) -> Step:
         """So many nodes, each with so many events a minute, for so long; then wait until all is stored."""
+        joining = time.monotonic()
         await self.fleet.grow(nodes)
+        while await asyncio.to_thread(self.watch.joined) < nodes and time.monotonic() - joining < JOIN_SECONDS:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        join_seconds = time.monotonic() - joining
         await self._settled(drain_seconds)
         first, told, began = now_ms(), len(self.fleet.sent.events), time.monotonic()
         acknowledged, batches = self.fleet.sent.acknowledged, self.dashboard.figures()["batches_total"]
@@ -62,7 +68,8 @@ class Trial:
             memory_mib={name: after[name].memory_mib for name in after},
             files={name: after[name].files for name in after},
             batches_a_second=(now_batches - batches) / spent,
-            generator_late_seconds=self.fleet.late_seconds, is_stored=is_stored, **self._losses(),
+            generator_late_seconds=self.fleet.late_seconds, join_seconds=join_seconds,
+            is_stored=is_stored, **self._losses(),
         )  # fmt: skip
 
     async def storm(self, drain_seconds: float) -> dict[str, Any]:

@@ -12,7 +12,7 @@ BUSY_SHARE: Final = 0.85
 LATE_SECONDS: Final = 1.0
 """A generator that is so far behind its own clock did not make the load that was asked for."""
 HEAD: Final = (
-    "nodes", "events/s", "stored/s", "messages/s", "p50 ms", "p95 ms", "broker CPU", "MiB", "files",
+    "nodes", "joined s", "events/s", "stored/s", "messages/s", "p50 ms", "p95 ms", "broker CPU", "MiB", "files",
     "dashboard CPU", "MiB", "database CPU", "lost", "duplicates",
 )  # fmt: skip
 
@@ -37,6 +37,8 @@ class Step:
     files: dict[str, int]
     batches_a_second: float
     generator_late_seconds: float
+    join_seconds: float
+    """From the first connection of the nodes that are new in this step until the births of all are stored."""
     is_stored: bool
     events_sent: int
     events_stored: int
@@ -90,12 +92,13 @@ def table(steps: Sequence[Step], *, with_head: bool = True) -> str:
 
 def _row(step: Step) -> str:
     cells = (
-        f"{step.nodes:,}", f"{step.events_sent_a_second:.0f}", f"{step.events_stored_a_second:.0f}",
+        f"{step.nodes:,}", f"{step.join_seconds:.1f}",
+        f"{step.events_sent_a_second:.0f}", f"{step.events_stored_a_second:.0f}",
         f"{step.messages_a_second:.0f}", _ms(step.delay_p50_seconds), _ms(step.delay_p95_seconds),
         f"{step.cpu['broker']:.0%}", f"{step.memory_mib['broker']:.0f}", str(step.files["broker"]),
         f"{step.cpu['dashboard']:.0%}", f"{step.memory_mib['dashboard']:.0f}",
         f"{step.cpu['database']:.0%}" if "database" in step.cpu else "",
-        str(step.lost), str(step.duplicates),
+        str(step.lost) if step.is_stored else f"({step.lost} wait)", str(step.duplicates),
     )  # fmt: skip
     return f"| {' | '.join(cells)} |"
 

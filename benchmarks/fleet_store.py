@@ -56,6 +56,10 @@ class Watch:
         with self._engine.connect() as connection:
             return int(connection.execute(select(func.count()).select_from(events)).scalar_one())
 
+    def joined(self) -> int:
+        """Nodes whose birth is stored."""
+        return self.states().get("online", 0)
+
     def states(self) -> dict[str, int]:
         """How many nodes are ``online``, ``lost`` and so on."""
         query = select(nodes.c.state, func.count()).group_by(nodes.c.state)
