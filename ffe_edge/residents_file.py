@@ -5,10 +5,8 @@ Source: NIST SP 800-38D (GCM; 96-bit random nonces, far fewer writes than its bo
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ffe_edge.atomic_file import write_atomically
 from ffe_edge.errors import StoreError
+from ffe_edge.file_lock import took_within
 from ffe_edge.residents import MAX_RESIDENTS, Resident
 
 MAGIC: Final = b"ffe-edge residents 1\n"
@@ -101,25 +100,11 @@ class ResidentStore:
         except OSError as error:
             raise StoreError(f"{lock}: cannot be used ({error.strerror}); its folder must be this user's") from error
         try:
-            self._wait_for(descriptor)
+            if not took_within(descriptor, LOCK_SECONDS, 0.02):
+                raise StoreError(f"{self._path}: another program holds it; try again")
             yield
         finally:
             os.close(descriptor)
-
-    def _wait_for(self, descriptor: int) -> None:
-        end = time.monotonic() + LOCK_SECONDS
-        while not _took(descriptor):
-            if time.monotonic() > end:
-                raise StoreError(f"{self._path}: another program holds it; try again")
-            time.sleep(0.02)
-
-
-def _took(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _cipher(key: bytes) -> Any:

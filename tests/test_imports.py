@@ -37,8 +37,8 @@ HEAVY = TORCH | {
 
 # What everything in ffe_edge may use, then the steps of the product's sentence. A step's files share its first word.
 VALUES = {
-    "align", "atomic_file", "catalogue", "config", "emotions", "errors", "memory", "quality", "rendered", "spec",
-    "stopwatch", "types",
+    "align", "atomic_file", "catalogue", "config", "emotions", "errors", "file_lock", "memory", "quality", "rendered",
+    "spec", "stopwatch", "types",
 }  # fmt: skip
 WIRE = {"messages", "wire"}
 STEPS = {

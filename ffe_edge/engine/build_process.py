@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from ffe_edge.errors import ModelError
+from ffe_edge.file_lock import took
 
 NICENESS: Final = 15
 KILL_FIRST: Final = "1000"
@@ -57,7 +57,7 @@ def only_one(
     except OSError as error:
         raise ModelError(f"{folder}: no engine can be built there ({error.strerror}); set model.engine_dir") from error
     try:
-        had_to_wait = not _locks(descriptor)
+        had_to_wait = not took(descriptor)
         if had_to_wait:
             on_wait()
             _wait_for_lock(descriptor, folder, stopping, time.monotonic() + deadline_seconds)
@@ -99,19 +99,11 @@ def run_build(
 
 
 def _wait_for_lock(descriptor: int, folder: Path, stopping: threading.Event, deadline: float) -> None:
-    while not _locks(descriptor):
+    while not took(descriptor):
         if time.monotonic() > deadline:
             raise ModelError(f"{folder}: another build there does not end; see `ps`, or restart the machine")
         if stopping.wait(POLL_SECONDS):
             raise Stopped
-
-
-def _locks(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _start(

@@ -5,9 +5,7 @@ The register is written last: what no register names was never given out. One pr
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Final
 
 from ffe_edge.atomic_file import write_atomically
 from ffe_edge.errors import StoreError
+from ffe_edge.file_lock import took_within
 from ffe_edge.provision.register import Register, parse_register
 
 LOCK_SECONDS: Final = 10.0
@@ -83,7 +82,8 @@ class Folder:
         """
         descriptor = self._open_lock()
         try:
-            self._wait_for(descriptor)
+            if not took_within(descriptor, LOCK_SECONDS, 0.05):
+                raise StoreError(f"{self.path}: another run of `ffe-edge provision` holds it; wait for its end")
             yield
         finally:
             os.close(descriptor)
@@ -105,18 +105,3 @@ class Folder:
                 f"{self.path}: others can look into this folder, and keys are to lie there; chmod 700 it if it holds "
                 "nothing else, or give --folder another"
             )
-
-    def _wait_for(self, descriptor: int) -> None:
-        end = time.monotonic() + LOCK_SECONDS
-        while not _took(descriptor):
-            if time.monotonic() > end:
-                raise StoreError(f"{self.path}: another run of `ffe-edge provision` holds it; wait for its end")
-            time.sleep(0.05)
-
-
-def _took(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -5,7 +5,6 @@ Nothing else decides what serves: files of a model that this file does not name 
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import shutil
@@ -20,6 +19,7 @@ from ffe_edge.atomic_file import write_atomically
 from ffe_edge.config import Config
 from ffe_edge.engine.bundle import BUNDLE_FILE
 from ffe_edge.errors import StoreError
+from ffe_edge.file_lock import took
 from ffe_edge.messages import Count, Payload, Text, Time
 from ffe_edge.updates.manifest import MAX_DESIRED_BYTES, Manifest, ModelState, Phase, Release
 
@@ -128,9 +128,7 @@ class Ledger:
             descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise StoreError(f"{self.folder}: cannot be written ({error.strerror}); it must be the daemon's") from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not took(descriptor):
             os.close(descriptor)
             return False
         self._lock = descriptor

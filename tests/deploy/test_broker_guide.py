@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -91,8 +92,9 @@ class Machine:
             wait_for(lambda: not pid.exists())
 
 
-@pytest.fixture
-def machine() -> Iterator[Machine]:
+@contextmanager
+def new_machine() -> Iterator[Machine]:
+    """One that nothing was typed into."""
     folder = Path(tempfile.mkdtemp(prefix="ffe-guide-"))
     folder.chmod(0o755)
     made = Machine(folder)
@@ -101,6 +103,12 @@ def machine() -> Iterator[Machine]:
     finally:
         made.stop()
         shutil.rmtree(folder)
+
+
+@pytest.fixture
+def machine() -> Iterator[Machine]:
+    with new_machine() as made:
+        yield made
 
 
 @pytest.mark.slow

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from deploy.broker_home import answers
 from deploy.guide_blocks import BROKER_ROLE, DOCS, blocks, commands_of
-from deploy.test_broker_guide import BLOCKS, Machine
+from deploy.test_broker_guide import BLOCKS, Machine, new_machine
 from deploy.test_guides_terminal import require
 from e2e.mosquitto import wait_for
 
@@ -27,14 +24,8 @@ TEXT = (DOCS / "home-assistant.md").read_text(encoding="utf-8")
 @pytest.fixture
 def machine() -> Iterator[Machine]:
     pytest.importorskip("cryptography", reason="provisioning needs cryptography: pip install 'ffe-edge[provision]'")
-    folder = Path(tempfile.mkdtemp(prefix="ffe-guide-"))
-    folder.chmod(0o755)
-    made = Machine(folder)
-    try:
+    with new_machine() as made:
         yield made
-    finally:
-        made.stop()
-        shutil.rmtree(folder)
 
 
 def heard(machine: Machine, topic: str) -> subprocess.CompletedProcess[str]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -17,6 +16,7 @@ import numpy.typing as npt
 
 from ffe_edge.types import ImageArray
 from ffe_train.crop_augment import augmented
+from ffe_train.in_order import in_order
 from ffe_train.recipes import Augment
 
 IntArray = npt.NDArray[np.int64]
@@ -99,10 +99,10 @@ class Epochs:
             # Fresh processes, since a copy of this one would hold its threads' locks; they stay over all epochs.
             spawned = get_context("spawn")
             processes = ProcessPoolExecutor(self.workers, spawned, initializer=_begin, initargs=(self,))
-            yield from _ahead(processes, AHEAD * self.workers, _batch_here, steps)
+            yield from in_order(processes, AHEAD * self.workers, _batch_here, steps)
         else:
             threads = ThreadPoolExecutor(self.threads, "batches")
-            yield from _ahead(threads, AHEAD * self.threads, partial(_batch_of, _Orders(self)), steps)
+            yield from in_order(threads, AHEAD * self.threads, partial(_batch_of, _Orders(self)), steps)
 
     def prepared(self, order: IntArray, epoch: int, step: int) -> Batch:
         """This rank's part of one batch, from the order of its epoch."""
@@ -142,22 +142,6 @@ def _batch_here(at: Step) -> Batch:
 
 def _batch_of(orders: _Orders, at: Step) -> Batch:
     return orders.epochs.prepared(orders.of(at[0]), *at)
-
-
-def _ahead(
-    pool: Executor, most: int, prepare: Callable[[Step], Batch], steps: Sequence[Step]
-) -> Generator[Batch, None, None]:
-    """Batches in their order, no more than so many being prepared or waiting; the pool ends with the iterator."""
-    waiting: deque[Future[Batch]] = deque()
-    try:
-        for step in steps:
-            waiting.append(pool.submit(prepare, step))
-            if len(waiting) >= most:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def generator(seed: int, epoch: int, step: int, rank: int, purpose: int) -> np.random.Generator:

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ffe_edge.errors import ConfigError
-from ffe_train.devices import Options, first_device
+from ffe_train.devices import device_of
 from ffe_train.prepared import open_prepared
 from ffe_train.pretrain import TOLD
 from ffe_train.pretrain_data import lesson_of
@@ -52,7 +52,7 @@ def write_recipe_voices(
     if path is None:
         raise ConfigError(f'{recipe_path}: names no file; say voices = "….npz" in [teaching]')
     lesson = lesson_of(recipe, {name: open_prepared(sets / name) for name in recipe.learned}, load_task(labels))
-    device = first_device(Options(accelerator=accelerator))
+    device = device_of(accelerator)
     note_voices(path, lesson, recipe, teachers_of(recipe, out), out / TOLD, device)
     written = read_voices(path)
     console.print(

@@ -42,9 +42,18 @@ class Options:
     """Told a ``pretrain_loop.Step`` now and then, on the first rank."""
 
 
-def first_device(options: Options) -> torch.device:
-    """Where a network is asked before the devices are launched."""
-    return torch.device("cuda" if options.accelerator != "cpu" and torch.cuda.is_available() else "cpu")
+def device_of(device: str | torch.device) -> torch.device:
+    """The device that is meant.
+
+    Raises:
+        ConfigError: there is no such device on this machine.
+    """
+    has_gpu = torch.cuda.is_available()
+    if device == "auto":
+        return torch.device("cuda" if has_gpu else "cpu")
+    if torch.device(device).type == "cuda" and not has_gpu:
+        raise ConfigError("device cuda: this machine has no GPU that torch can use; take cpu or auto")
+    return torch.device(device)
 
 
 def launched(options: Options, *, precision: Precision, batch: int) -> Fabric:

@@ -21,6 +21,7 @@ import torch
 
 from ffe_edge.errors import ConfigError
 from ffe_edge.types import FloatArray
+from ffe_train.devices import device_of
 from ffe_train.folds import Fold, IntArray
 from ffe_train.nested import chosen_for, inner_logits, name_of, outer_logits
 from ffe_train.people import check_strangers
@@ -32,7 +33,7 @@ from ffe_train.target_set import Labelled, asked_for, labelled_of
 from ffe_train.tasks import Task
 from ffe_train.teaching import soft_targets
 from ffe_train.trainings import EVERYBODY, Teach, Training, Trainings
-from ffe_train.transfer import Progress, check_teaches, device_of, transfer
+from ffe_train.transfer import Progress, check_teaches, transfer
 
 
 @dataclass(frozen=True)

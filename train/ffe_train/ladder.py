@@ -19,7 +19,7 @@ from ffe_edge.errors import ConfigError, DataError
 from ffe_edge.types import FloatArray
 from ffe_train.calibration import softmax
 from ffe_train.checkpoint import load_expression_network, read_stored
-from ffe_train.devices import Options, first_device
+from ffe_train.devices import Options, device_of
 from ffe_train.logits import logits_of
 from ffe_train.people import people_of, read_people
 from ffe_train.prepared import PreparedSet, open_prepared
@@ -200,7 +200,7 @@ def judged(ladder: Ladder, rung: Rung, place: Place) -> Iterator[Judged]:
         folders = [place.out / f"{rung.stage}.{seed}" for seed in ladder.seeds]
         for folder in folders:
             _check_strangers(judge, faces, folder)
-        device = first_device(place.options)
+        device = device_of(place.options.accelerator)
         probs = np.stack([_probs(folder, faces, rung.flip, device) for folder in folders])
         person, _names = faces.identity()
         yield Judged(judge, truth, person, probs.mean(axis=0, keepdims=True) if rung.ensemble else probs)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing import get_context
@@ -20,6 +20,7 @@ from ffe_edge.errors import DataError
 from ffe_edge.types import FaceDetector, ImageArray
 from ffe_train.cropping import UNREADABLE, Cropper, Item, Refusal, looks_swapped
 from ffe_train.files import write_atomically
+from ffe_train.in_order import in_order
 from ffe_train.manifest import Row, check_rows, write_manifest
 from ffe_train.parts import Part, Seen, drop_notes, load_part, make_part, note_seen
 from ffe_train.prepared import Pair, read_about, rows_digest, write_set
@@ -143,14 +144,7 @@ class _Job:
         if self._workers <= 1:
             yield from map(self._cropper, items)
             return
-        with self._pool() as pool:
-            waiting: deque[Future[ImageArray | Refusal]] = deque()
-            for item in items:
-                waiting.append(pool.submit(self._cropper, item))
-                if len(waiting) > 4 * self._workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+        yield from in_order(self._pool(), 4 * self._workers + 1, self._cropper, items)
 
 
 def _checked(items: Iterable[Item], detector: FaceDetector | None, name: str) -> tuple[Item, ...]:

@@ -26,7 +26,7 @@ from ffe_train.checkpoint import (
     save_expression_network,
     weights_digest,
 )
-from ffe_train.devices import Options, first_device, launched, silent
+from ffe_train.devices import Options, device_of, launched, silent
 from ffe_train.files import commit, read_json, write_atomically, write_json
 from ffe_train.heads import new_head
 from ffe_train.networks import ExpressionNetwork, NetworkSpec, new_backbone
@@ -94,13 +94,13 @@ def pretrain(
     """
     options = options or Options()
     lesson, told = lesson_of(recipe, sets, task), read_voices(voices) if voices else None
-    if told is None:
-        lesson = taught(lesson, recipe, teachers, out / TOLD, first_device(options))
-    else:
+    if told is not None:
         lesson = taught_by_voices(lesson, recipe, told)
+    elif recipe.teaching is not None:
+        lesson = taught(lesson, recipe, teachers, out / TOLD, device_of(options.accelerator))
     folder, made_of = out / recipe.name, _made_of(recipe, lesson, start)
     check_own(folder, "pretrain", [start, *teachers])
-    origin = origin_of(start, teachers) if told is None else origin_of(start).and_of(told)
+    origin = origin_of(start, teachers) if told is None else origin_of(start).taught_by(told)
     people = origin.people | people_of(lesson.people)
     record = None if options.fresh else finished(folder, made_of)
     if record is not None:

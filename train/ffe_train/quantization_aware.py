@@ -21,7 +21,7 @@ from torch.nn.functional import log_softmax
 
 from ffe_edge.types import FloatArray
 from ffe_train.checkpoint import WEIGHTS, Stored, load_expression_network, read_stored, save_expression_network
-from ffe_train.devices import silent
+from ffe_train.devices import device_of, silent
 from ffe_train.files import commit, load_resume, save_resume, write_json
 from ffe_train.networks import ExpressionNetwork
 from ffe_train.people import PEOPLE, write_people
@@ -33,7 +33,6 @@ from ffe_train.quantization_aware_tuning import Epoch, Tuning, logits_of, quanti
 from ffe_train.resume import RECORD, check_same, digest_of, finished
 from ffe_train.significance import wilson
 from ffe_train.stage_folder import TUNING, Origin, check_own, origin_of
-from ffe_train.transfer import device_of
 
 logger = logging.getLogger(__name__)
 

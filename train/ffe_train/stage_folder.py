@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -49,11 +50,12 @@ class Origin:
     """Prepared sets that were learned, the first stage's first."""
     people: People = NOBODY
 
-    def and_of(self, voices: Voices) -> Origin:
-        """What was learned through the voices of others counts too."""
-        licence = "; ".join(dict.fromkeys(one for one in (self.licence, voices.licence) if one))
-        sets = tuple(dict.fromkeys([*self.sets, *voices.sets]))
-        return replace(self, licence=licence, sets=sets, people=self.people | voices.people)
+    def taught_by(self, other: Origin | Voices) -> Origin:
+        """What others know counts too: their licences, sets and people."""
+        named = [*self.licence.split("; "), *other.licence.split("; ")]
+        licence = "; ".join(dict.fromkeys(one for one in named if one))
+        sets = tuple(dict.fromkeys([*self.sets, *other.sets]))
+        return replace(self, licence=licence, sets=sets, people=self.people | other.people)
 
     @property
     def start(self) -> dict[str, str]:
@@ -78,13 +80,7 @@ def origin_of(start: Path | None, taught_by: Sequence[Path] = ()) -> Origin:
         DataError: the file of the people is not that of the weights.
     """
     own = _origin(start) if start else Origin()
-    all_of = [own, *map(_origin, taught_by)]
-    people = NOBODY
-    for one in all_of:
-        people |= one.people
-    licence = "; ".join(dict.fromkeys(one.licence for one in all_of if one.licence))
-    sets = tuple(dict.fromkeys(name for one in all_of for name in one.sets))
-    return Origin(own.name, own.sha256, licence, sets, people)
+    return reduce(Origin.taught_by, map(_origin, taught_by), own)
 
 
 def _origin(folder: Path) -> Origin:

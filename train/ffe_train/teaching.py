@@ -41,8 +41,6 @@ def taught(lesson: Lesson, recipe: Pretrain, teachers: Sequence[Path], kept: Pat
         ConfigError: a teacher is not given, or tells other labels.
         ModelError: a teacher's weights are absent or damaged.
     """
-    if recipe.teaching is None:
-        return lesson
     said = _asked(lesson, recipe, teachers, kept, device)
     return _mixed(lesson, recipe, said, np.ones(len(said), np.bool_), {"teachers": _digests(recipe, teachers)})
 

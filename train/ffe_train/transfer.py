@@ -21,6 +21,7 @@ import torch
 from ffe_edge.errors import ConfigError
 from ffe_train.calibration import fit_temperature
 from ffe_train.checkpoint import save_expression_network
+from ffe_train.devices import device_of
 from ffe_train.files import commit, write_json
 from ffe_train.fold_report import figures_of, fold_record, predictions_of
 from ffe_train.nested import Answer, answered, shared_values, trainings_of
@@ -121,20 +122,6 @@ def transfer(
     }
     write_json(record, folder / RECORD)
     return StageResult(folder, record)
-
-
-def device_of(device: str | torch.device) -> torch.device:
-    """The device that is meant.
-
-    Raises:
-        ConfigError: there is no such device on this machine.
-    """
-    has_gpu = torch.cuda.is_available()
-    if device == "auto":
-        return torch.device("cuda" if has_gpu else "cpu")
-    if torch.device(device).type == "cuda" and not has_gpu:
-        raise ConfigError("device cuda: this machine has no GPU that torch can use; take cpu or auto")
-    return torch.device(device)
 
 
 def check_teaches(recipe: Transfer, start: Path | None) -> None:
