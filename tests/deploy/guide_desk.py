@@ -74,7 +74,8 @@ class Desk:
         for said, here in (instead or {}).items():
             text = text.replace(said, here)
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", text],
+            # A terminal's bash outlives its last command, which may ask whose child it is.
+            ["bash", "-euo", "pipefail", "-c", f"{text}\n:"],
             cwd=self.root, env=self.variables, input=ANSWERS, start_new_session=True,
             capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
