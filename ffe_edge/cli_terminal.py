@@ -7,9 +7,10 @@ import importlib.util
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
@@ -76,6 +77,25 @@ def stopping_on_signals(stop: Callable[[], None], reload: Callable[[], object] |
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def ending_at_once() -> Iterator[None]:
+    """End the program with its exit code even where a thread is still in native code, such as a model being loaded.
+
+    Python ends such a thread when it comes back from there, by unwinding C++ frames that forbid it: std::terminate,
+    and SIGABRT instead of the exit code. All that has to be kept is on the disk by then.
+    """
+    try:
+        yield
+    except SystemExit as leaving:
+        if not isinstance(leaving.code, int) or not any(thread.daemon for thread in threading.enumerate()):
+            raise
+        logging.shutdown()
+        with suppress(OSError):  # nobody reads any more
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(leaving.code)
 
 
 class _Stack(ctypes.Structure):

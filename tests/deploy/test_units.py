@@ -148,7 +148,7 @@ def manager(tmp_path: Path) -> Iterator[socket.socket]:
 
 def test_the_daemon_tells_systemd_what_the_unit_waits_for(manager: socket.socket, tmp_path: Path) -> None:
     file = tmp_path / "ffe.toml"
-    camera = "rtsp://127.0.0.1:9/none"  # like the broker, one that is away: neither is waited for
+    camera = "demo:"
     file.write_text(f'[broker]\nurl = "mqtt://127.0.0.1:1"\n[camera]\nsource = "{camera}"\n', encoding="utf-8")
     words = [word.replace("/etc/ffe-edge/ffe.toml", str(file)) for word in command("ffe-edge.service")[1:]]
     environment = {
