@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
+from ffe_edge.config import Config
 from ffe_edge.errors import StoreError
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,21 @@ def lock(path: Path) -> int:
         os.close(descriptor)
         raise StoreError(f"{path}: another ffe-edge uses it; stop that one or set another outbox.state_dir") from error
     return descriptor
+
+
+def outbox_path(config: Config) -> Path:
+    """Where the events of this node wait."""
+    return config.outbox.state_dir / f"{config.site}.{config.node}.sqlite"
+
+
+def is_in_use(path: Path) -> bool:
+    """Whether a process has the outbox at ``path``; also False where that cannot be seen from here."""
+    try:
+        with path.with_name(f"{path.name}.lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+    return False
 
 
 def connect(path: Path | None, max_bytes: int) -> sqlite3.Connection:

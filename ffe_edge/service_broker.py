@@ -13,6 +13,7 @@ from ffe_edge.messages import Gap
 from ffe_edge.mqtt import Publisher
 from ffe_edge.mqtt_message import Incoming, Message, Node
 from ffe_edge.outbox import Outbox
+from ffe_edge.outbox_file import outbox_path
 from ffe_edge.service_camera import Camera
 from ffe_edge.serving import Serving
 from ffe_edge.wire import encode_status
@@ -38,7 +39,7 @@ def open_outbox(config: Config, render_gap: Callable[[int, Gap], bytes]) -> Outb
     """
     settings = config.outbox
     return Outbox(
-        settings.state_dir / f"{config.site}.{config.node}.sqlite" if config.broker.url else None,
+        outbox_path(config) if config.broker.url else None,
         max_bytes=settings.max_bytes,
         gap_topic=f"{config.source_topic}/emotion",
         render_gap=render_gap,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import socket
 import threading
 import time
+from contextlib import suppress
 from typing import Final
 
 import paho.mqtt.client as paho
@@ -15,12 +17,15 @@ from ffe_edge.config import CameraSettings, Config
 from ffe_edge.doctor.finding import Finding, from_error
 from ffe_edge.errors import BrokerError, SourceError
 from ffe_edge.mqtt_endpoint import Endpoint, reason_of
+from ffe_edge.outbox_file import is_in_use, outbox_path
 
 CAMERA_SECONDS: Final = 5.0
 """For the first frame of a camera."""
 BROKER_SECONDS: Final = 3.0
 """For each step of a connection."""
 REFUSED_CREDENTIALS: Final = frozenset({"Bad user name or password", "Not authorized", "Bad authentication method"})
+REFUSAL_SECONDS: Final = 0.5
+"""With TLS 1.3 a client hears only after its handshake that its certificate is not taken."""
 VERSIONS: Final = {"MQTT 5": MQTTProtocolVersion.MQTTv5, "MQTT 3.1.1": MQTTProtocolVersion.MQTTv311}
 
 
@@ -50,7 +55,11 @@ def check_camera(settings: CameraSettings, name: str = "Camera", seconds: float 
 
 
 def check_broker(config: Config, seconds: float = BROKER_SECONDS) -> Finding:
-    """A connection with the configured credentials, under a client id of its own."""
+    """A connection with the configured credentials, under a client id of its own.
+
+    A certificate may be the client id as well, and a second connection would end the first: while the daemon runs, only
+    TLS is looked at.
+    """
     name = "Broker"
     if config.broker.url is None:
         return Finding(name, "warning", "none is set: events go nowhere", "set broker.url, or give --broker")
@@ -58,13 +67,37 @@ def check_broker(config: Config, seconds: float = BROKER_SECONDS) -> Finding:
         endpoint = Endpoint.from_settings(config.broker, f"doctor-{secrets.token_hex(4)}")
     except BrokerError as error:
         return from_error(name, error, "see the section broker of the settings")
+    try:
+        if config.broker.certificate_file and is_in_use(outbox_path(config)):
+            _shake_hands(endpoint, seconds)
+            return Finding(name, "ok", f"{endpoint.url}, certificates good; the running daemon is the one connected")
+        return _knocked(name, endpoint, seconds)
+    except (OSError, ValueError) as error:
+        remedy = "see that it runs, its address, and the firewall between"
+        return Finding(name, "missing", f"{endpoint.url}: {reason_of(error)}", remedy)
+
+
+def _shake_hands(endpoint: Endpoint, seconds: float) -> None:
+    """TLS, and not a word of MQTT.
+
+    Raises:
+        OSError: no connection, or either side refuses the other's certificate.
+    """
+    if endpoint.tls is None:
+        return
+    with (
+        socket.create_connection((endpoint.host, endpoint.port), seconds) as plain,
+        endpoint.tls.wrap_socket(plain, server_hostname=endpoint.host) as channel,
+    ):
+        channel.settimeout(REFUSAL_SECONDS)
+        with suppress(TimeoutError):  # it waits for our CONNECT
+            channel.recv(1)
+
+
+def _knocked(name: str, endpoint: Endpoint, seconds: float) -> Finding:
     said = ""
     for version in VERSIONS:
-        try:
-            said = _knock(endpoint, version, seconds)
-        except (OSError, ValueError) as error:
-            remedy = "see that it runs, its address, and the firewall between"
-            return Finding(name, "missing", f"{endpoint.url}: {reason_of(error)}", remedy)
+        said = _knock(endpoint, version, seconds)
         if said == "Success":
             return Finding(name, "ok", f"{endpoint.url}, {version}")
         if said in REFUSED_CREDENTIALS:

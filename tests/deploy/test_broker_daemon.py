@@ -78,6 +78,25 @@ def test_events_of_the_daemon_arrive_at_a_dashboard(home: BrokerHome, page: Path
     assert told[0] == "online"
 
 
+def test_the_doctor_leaves_the_session_to_the_daemon_that_runs(home: BrokerHome) -> None:
+    bundle = home.bundle("node", "kiso", "edge-01")
+    home.deploy()
+    home.start()
+    words = "doctor", "--json", "--config", str(home.folder / "ffe.toml")
+
+    def broker() -> dict[str, str]:
+        findings = json.loads(ffe_edge(*words, state=home.folder / "state").stdout)
+        return next(finding for finding in findings if finding["name"] == "Broker")
+
+    with daemon(home, (bundle / "broker.toml").read_text()):
+        assert wait_for(lambda: metric(home, 'ffe_broker_state{state="connected"} 1'), 60)
+        connections = home.log().count("New client connected")
+        beside = broker()
+        assert home.log().count("New client connected") == connections
+    assert (beside["status"], beside["found"].endswith("the running daemon is the one connected")) == ("ok", True)
+    assert broker()["found"].endswith("MQTT 5")
+
+
 def test_a_daemon_that_calls_itself_by_another_name_keeps_its_events(home: BrokerHome, page: Path) -> None:
     bundle = home.bundle("node", "kiso", "edge-01")
     home.bundle("node", "kiso", "edge-02")
