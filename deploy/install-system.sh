@@ -25,7 +25,9 @@ install_files() {
     put 0644 "$HERE/udev/70-ffe-edge.rules" /etc/udev/rules.d/70-ffe-edge.rules
     keep 0644 "$HERE/systemd/journald@ffe-edge.conf" "/etc/systemd/journald@ffe-edge.conf"
     keep 0644 "$HERE/systemd/dashboard.toml" /etc/ffe-edge/dashboard.toml
-    if [ -f "$HERE/man/ffe-edge.1" ]; then put 0644 "$HERE/man/ffe-edge.1" /usr/local/share/man/man1/ffe-edge.1; fi
+    put 0644 "$HERE/grafana/ffe-edge.json" "$SHARE/grafana/ffe-edge.json"
+    put 0644 "$HERE/man/ffe-edge.1" /usr/local/share/man/man1/ffe-edge.1
+    put 0644 "$HERE/completions/ffe-edge" /usr/local/share/bash-completion/completions/ffe-edge
     run install -d "$ROOT/usr/local/bin"
     run ln -sfn "$CURRENT/bin/ffe-edge" "$ROOT/usr/local/bin/ffe-edge"
 }
@@ -34,7 +36,8 @@ install_files() {
 beside() { if [ -f "$HERE/${1##*/}" ]; then echo "$HERE/${1##*/}"; else echo "$HERE/../$1"; fi; }
 keep() { if [ ! -e "$ROOT$3" ]; then put "$@"; fi; }
 
-SCRIPT_FILES=(/usr/local/sbin/ffe-edge-node /usr/local/sbin/ffe-edge-join /usr/local/bin/ffe-edge /usr/local/share/man/man1/ffe-edge.1
+SCRIPT_FILES=(/usr/local/sbin/ffe-edge-node /usr/local/sbin/ffe-edge-join /usr/local/bin/ffe-edge
+    /usr/local/share/man/man1/ffe-edge.1 /usr/local/share/bash-completion/completions/ffe-edge
     /etc/systemd/system/ffe-edge.service /etc/systemd/system/ffe-dashboard.service /etc/sysusers.d/ffe-edge.conf
     /etc/tmpfiles.d/ffe-edge.conf /etc/udev/rules.d/70-ffe-edge.rules)
 

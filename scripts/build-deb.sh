@@ -65,7 +65,8 @@ ffe-edge ($VERSION) stable; urgency=medium
 END
 cp deploy/install.sh deploy/install-steps.sh deploy/install-system.sh deploy/settings.sh scripts/build-pycuda.sh constraints.txt \
     deploy/systemd/backoff.conf "$STAGE/share/"
-cp -r deploy/broker "$STAGE/share/broker"
+cp -r deploy/broker deploy/grafana "$STAGE/share/"
+cp -r deploy/completions "$STAGE/"
 cp deploy/systemd/ffe-edge-node deploy/ffe-edge-join "$STAGE/sbin/"
 cp deploy/systemd/dashboard.toml "$STAGE/etc/ffe-edge/"
 cp deploy/systemd/journald@ffe-edge.conf "$STAGE/etc/systemd/"
@@ -75,8 +76,7 @@ cp deploy/systemd/sysusers.conf "$STAGE/debian/ffe-edge.sysusers"
 cp deploy/systemd/tmpfiles.conf "$STAGE/debian/ffe-edge.tmpfiles"
 cp deploy/udev/70-ffe-edge.rules "$STAGE/debian/ffe-edge.udev"
 cp CHANGELOG.md docs/*.md "$STAGE/docs/"
-cp deploy/debian/*.8 "$STAGE/man/"
-if [ -f deploy/man/ffe-edge.1 ]; then cp deploy/man/ffe-edge.1 "$STAGE/man/"; fi
+cp deploy/debian/*.8 deploy/man/ffe-edge.1 "$STAGE/man/"
 
 (cd "$STAGE" && dpkg-buildpackage -b -us -uc >"$WORK/build.log" 2>&1) ||
     { tail -n 20 "$WORK/build.log" >&2; fail "dpkg-buildpackage failed"; }

@@ -16,10 +16,11 @@ from deploy.guide_desk import Desk
 from ffe_edge.cli import app
 
 PAGE = ROOT / "deploy" / "man" / "ffe-edge.1"
+SHIPPED = ROOT / "deploy" / "completions" / "ffe-edge"
 COMPLETE = """
 source {file}
 COMP_WORDS=({words}); COMP_CWORD={last}
-_ffe_edge_completion ffe-edge
+"$(complete -p ffe-edge | sed -E 's/.* -F (\\S+) .*/\\1/')" ffe-edge
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
 
@@ -44,7 +45,7 @@ def test_bash_completes_commands(tmp_path: Path) -> None:
     of_user = tmp_path / "home" / ".bash_completions" / "ffe-edge.sh"
     of_all = tmp_path / "usr" / "share" / "bash-completion" / "completions" / "ffe-edge"
     assert of_user.name in (tmp_path / "home" / ".bashrc").read_text()
-    for file in (of_user, of_all):
+    for file in (of_user, of_all, SHIPPED):
         assert completed(desk, file, "ffe-edge pro") == {"provision"}
     assert completed(desk, of_all, "ffe-edge run --br") == {"--broker"}
     assert {"node", "client", "revoke"} <= completed(desk, of_all, "ffe-edge provision ''")

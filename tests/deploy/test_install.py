@@ -50,6 +50,7 @@ def jetson(root: Path, line: str) -> Path:
         "deploy/install.sh",
         "deploy/systemd/ffe-edge-node",
         "deploy/ffe-edge-join",
+        "deploy/completions/ffe-edge",
         "scripts/build-deb.sh",
         "scripts/test-deploy.sh",
     ],
