@@ -19,6 +19,7 @@ class Terms(NamedTuple):
     terms: str
 
 
+UTKFACE: Final = Terms("UTKFace 60+", "web faces of 60 and more, no label", "research")
 TERMS: Final = {
     "ferplus-paper": Terms(
         "FER+ (paper)", "FER2013's PublicTest where more than half of ten votes agree; eight classes",
@@ -34,7 +35,8 @@ TERMS: Final = {
     "london-pictures": Terms("London, whole pictures", "found and aligned again", LONDON_CREDIT),
     "rendered-people": Terms("rendered, whole pictures", "found and aligned again", "this project, Apache-2.0"),
     "rendered": Terms("rendered people", "drawn by this program, all nine expressions", "this project, Apache-2.0"),
-    "utkface": Terms("UTKFace 60+", "web faces of 60 and more, no label", "research"),
+    "elderly": UTKFACE,
+    "utkface": UTKFACE,
 }  # fmt: skip
 """By the beginning of a prepared set's name."""
 

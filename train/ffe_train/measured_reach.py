@@ -30,7 +30,7 @@ def _accuracy(figures: Mapping[str, Any]) -> Found:
 
 def _without_twins(figures: Mapping[str, Any]) -> Found:
     twins = figures.get("learned_twins")
-    return twins["accuracy"] if twins and twins["images"] else None
+    return twins["accuracy"] if twins else None
 
 
 def _ece(figures: Mapping[str, Any]) -> Found:
