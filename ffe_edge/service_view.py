@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ffe_edge.config import Config
 from ffe_edge.health_server import HealthServer
 from ffe_edge.metrics import Totals
@@ -12,6 +14,9 @@ from ffe_edge.service_telling import Telling
 from ffe_edge.service_watch import SignOfLife, Watch
 from ffe_edge.stopwatch import Stopwatch
 from ffe_edge.systemd import Notifier
+
+WATCH_SECONDS: Final = 1.0
+"""What looking gets of the five seconds that SIGTERM promises."""
 
 
 class View:
@@ -43,7 +48,7 @@ class View:
 
     def stop(self) -> None:
         """Report no more."""
-        self._watch.stop()
+        self._watch.stop(WATCH_SECONDS)
         self._health.stop()
         if self._server:
             self._server.stop()

@@ -12,12 +12,12 @@ The daemon is hung when one of its parts has shown no sign of life for ``hang_se
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from ffe_edge.background import Background
 from ffe_edge.systemd import Notifier
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class Pulse:
         self.seconds = time.monotonic() + due_in_seconds
 
 
-class Watch:
+class Watch(Background):
     """Looks at the parts in a thread of its own and pings systemd as long as all of them live."""
 
     def __init__(
@@ -70,23 +70,12 @@ class Watch:
             notifier: systemd.
             status: the line for ``systemctl status``.
         """
+        super().__init__("watch")
         self._signs = signs
         self._hang_seconds = hang_seconds
         self._notifier = notifier
         self._status = status
         self._told: tuple[str, ...] = ()
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
-
-    def start(self) -> None:
-        """Look from now on."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Look no more."""
-        self._ending.set()
-        if self._thread.is_alive():
-            self._thread.join(1.0)
 
     def hung(self) -> tuple[str, ...]:
         """The parts that are hung now; a change is logged once."""
@@ -106,5 +95,5 @@ class Watch:
             if not self.hung():
                 self._notifier.watchdog()
             self._notifier.status(self._status())
-            if self._ending.wait(pause):
+            if self._stopping.wait(pause):
                 return

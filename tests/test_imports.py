@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"ffe_edge": ROOT, "ffe_train": ROOT / "train", "ffe_export": ROOT / "export"}
-SHARED_WITH_TRAINING = {"errors", "types", "emotions", "spec", "config", "align", "faces", "rendered"}
+SHARED_WITH_TRAINING = {"errors", "types", "emotions", "spec", "config", "align", "faces", "rendered", "jsonable"}
 ONLY_IN_FUNCTIONS = {"onnx", "openvino", "tensorrt", "tensorrt_rtx", "pycuda"}
 TORCH = {"torch", "torchvision"}
 HEAVY = TORCH | {
@@ -37,8 +37,8 @@ HEAVY = TORCH | {
 
 # What everything in ffe_edge may use, then the steps of the product's sentence. A step's files share its first word.
 VALUES = {
-    "align", "atomic_file", "catalogue", "config", "emotions", "errors", "file_lock", "memory", "quality", "rendered",
-    "spec", "stopwatch", "types",
+    "align", "atomic_file", "background", "catalogue", "config", "emotions", "errors", "file_lock", "jsonable",
+    "memory", "quality", "rendered", "spec", "stopwatch", "types",
 }  # fmt: skip
 WIRE = {"messages", "wire"}
 STEPS = {

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from ffe_edge.errors import DataError
+from ffe_edge.jsonable import jsonable
 from ffe_export.agreement import EDGES, QUANTILES
 from ffe_export.crops_folder import crops_sha256
 from ffe_export.gates import BITS
@@ -97,19 +96,6 @@ def summary(verification: Verification) -> list[dict[str, Any]]:
         told = {"name": best.name, "outcome": best.outcome, "is_timed": best.is_timed, "reason": "; ".join(reasons)}
         lines.append({"precision": precision, "device": device, **told})
     return lines
-
-
-def jsonable(value: object) -> Any:
-    """Dataclasses become objects, arrays and tuples lists, nan and infinity null."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: jsonable(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, np.ndarray | np.generic):
-        return jsonable(value.tolist())
-    if isinstance(value, Mapping):
-        return {str(key): jsonable(entry) for key, entry in value.items()}
-    if isinstance(value, tuple | list):
-        return [jsonable(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _gravity(result: Result) -> int:

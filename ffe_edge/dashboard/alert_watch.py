@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
+from ffe_edge.background import Background
 from ffe_edge.dashboard.alert_facts import Facts, Found
 from ffe_edge.dashboard.alert_hold import Held, Opened, Outcome, look
 from ffe_edge.dashboard.alert_settings import AlertSettings, RuleName
@@ -31,7 +31,6 @@ from ffe_edge.errors import StoreError
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 20.0
-STOP_SECONDS: Final = 5.0
 HOUR_MS: Final = 3_600_000
 LONGEST_COOL_DOWN_MS: Final = 7 * 24 * HOUR_MS
 
@@ -44,7 +43,7 @@ class News:
     alert: Alert
 
 
-class Watch:
+class Watch(Background):
     """Looks at the store in a thread of its own."""
 
     def __init__(
@@ -67,6 +66,7 @@ class Watch:
             look_seconds: between two looks.
             clock: Unix seconds.
         """
+        super().__init__("watch")
         self._database = database
         self._zone = zone
         self._hearing_since_ms = hearing_since_ms
@@ -75,18 +75,6 @@ class Watch:
         self._clock = clock
         self._facts = Facts(zone)
         self._is_failing = False
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
-
-    def start(self) -> None:
-        """Look from now on."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Look no more."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(STOP_SECONDS)
 
     def look(self) -> list[News]:
         """Look once.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from typing import Final
 
+from ffe_edge.background import Background
 from ffe_edge.dashboard.database import Database
 from ffe_edge.dashboard.retention import clean
 from ffe_edge.dashboard.settings import RetentionSettings
@@ -17,27 +17,15 @@ logger = logging.getLogger(__name__)
 EVERY_SECONDS: Final = 3600.0
 FIRST_SECONDS: Final = 60.0
 """After the start, which has enough to do."""
-STOP_SECONDS: Final = 5.0
 
 
-class Cleaning:
-    """Runs until ``stop``."""
+class Cleaning(Background):
+    """Runs until ``stop``; what is being deleted then is deleted."""
 
     def __init__(self, database: Database, retention: RetentionSettings) -> None:
+        super().__init__("cleaning")
         self._database = database
         self._retention = retention
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="cleaning", daemon=True)
-
-    def start(self) -> None:
-        """Clean from now on."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Clean no more; what is being deleted is deleted."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(STOP_SECONDS)
 
     def _run(self) -> None:
         wait = FIRST_SECONDS

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from ffe_edge.background import Background
 from ffe_edge.engine.build_process import Stopped, run_build
 from ffe_edge.engine.chosen import remembered
 from ffe_edge.engine.model import ModelSource, circumstances_of, load_source
@@ -22,7 +22,7 @@ QUIET_SECONDS: Final = 15.0
 DEADLINE_SECONDS: Final = 600.0
 
 
-class Measuring:
+class Measuring(Background):
     """Has the CPU runtimes measured by a process of its own, and changes to OpenVINO where that is faster."""
 
     def __init__(
@@ -46,6 +46,7 @@ class Measuring:
             on_change: called from another thread when OpenVINO serves.
             quiet_seconds: nothing is measured before.
         """
+        super().__init__("measuring")
         self._serving = serving
         self._source: ModelSource | None = source
         self._threads = threads
@@ -53,23 +54,6 @@ class Measuring:
         self._command = command
         self._on_change = on_change
         self._quiet_seconds = quiet_seconds
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="measuring", daemon=True)
-
-    def start(self) -> None:
-        """Begin, in a thread of its own."""
-        self._thread.start()
-
-    def cancel(self) -> None:
-        """End it soon. For any thread."""
-        self._stopping.set()
-
-    def stop(self, timeout_seconds: float) -> bool:
-        """End it; True when it has ended in time."""
-        self.cancel()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_seconds)
-        return not self._thread.is_alive()
 
     def _run(self) -> None:
         source, self._source = self._source, None

@@ -7,13 +7,13 @@ must neither stand still for the minutes of a build nor load what does not fit.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
+from ffe_edge.background import Background
 from ffe_edge.engine.build_process import Stopped, only_one, run_build
 from ffe_edge.engine.model import Model
 from ffe_edge.engine.rebuild_attempts import Attempts, Failures
@@ -60,7 +60,7 @@ class Build:
     deadline_seconds: float = DEADLINE_SECONDS
 
 
-class Rebuild:
+class Rebuild(Background):
     """Brings the engine behind a ``SwitchingRunner``, in a thread of its own, and tells how far it is."""
 
     def __init__(
@@ -74,6 +74,7 @@ class Rebuild:
             build: makes one.
             on_change: called from whatever thread when state or serving model have changed.
         """
+        super().__init__("rebuild")
         self.state: EngineState = "loading"
         self.reason = ""
         """Why it is building or failed, in one line."""
@@ -82,24 +83,7 @@ class Rebuild:
         self._build = build
         self._on_change = on_change
         self._attempts = Attempts(source.folder, source.name)
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="rebuild", daemon=True)
         serving.on_failure = self._failed_while_serving
-
-    def start(self) -> None:
-        """Look for the engine, and build it where there is none."""
-        self._thread.start()
-
-    def cancel(self) -> None:
-        """End a build that is under way, soon. For any thread."""
-        self._stopping.set()
-
-    def stop(self, timeout_seconds: float) -> bool:
-        """End a build that is under way; True when it has ended in time."""
-        self.cancel()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_seconds)
-        return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from ffe_edge.background import Background
 from ffe_edge.commands import Answer
 from ffe_edge.engine.build_process import Stopped
 from ffe_edge.errors import FfeError, ModelError
@@ -31,7 +32,7 @@ MAX_TRIALS: Final = 3
 """A release with which the daemon came to no end so often, killed or crashed, is abandoned."""
 
 
-class Updater:
+class Updater(Background):
     """Brings the desired model to the stage, and the one before back."""
 
     def __init__(
@@ -53,6 +54,7 @@ class Updater:
             tell: told each change.
             rate_seconds: over which frames a second are compared.
         """
+        super().__init__("model-updates")
         self._rate_seconds = rate_seconds
         self._book = Book(ledger, tell)
         self._rules = rules
@@ -62,25 +64,12 @@ class Updater:
         self._sampled_seconds = 0.0
         self._rollback_file = ledger.folder / ROLLBACK_FILE
         self._taken_file = ledger.folder / TAKEN_FILE
-        self._stopping = threading.Event()
         self._going_back = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="model-updates", daemon=True)
-
-    def start(self) -> None:
-        """Follow from now on."""
-        self._thread.start()
 
     def cancel(self) -> None:
         """End soon. For any thread."""
-        self._stopping.set()
+        super().cancel()
         self._inbox.wake()
-
-    def stop(self, timeout_seconds: float) -> bool:
-        """End; True when that was in time."""
-        self.cancel()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_seconds)
-        return not self._thread.is_alive()
 
     def roll_back(self) -> Answer:
         """Go back to the model before, soon. For any thread."""

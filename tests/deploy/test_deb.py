@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 from deploy.clean_machine import LIMIT_SECONDS, Machine, require
 from deploy.packages import built
-from deploy.unit_file import ROOT
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(4000), pytest.mark.xdist_group("machine")]
 HERE = Path(__file__).parent

@@ -18,7 +18,7 @@ from ffe_export.gates import Gates, LatencyGate
 from ffe_export.labelled import Labelled
 from ffe_export.latency import Plan
 from ffe_export.machine import machine, versions
-from ffe_export.report import jsonable, report_of, summary, write_report
+from ffe_export.report import report_of, summary, write_report
 from ffe_export.report_charts import bars, forest, histogram
 from ffe_export.report_html import page
 from ffe_export.report_parts import percent, plain, signed, small
@@ -237,11 +237,6 @@ def test_a_disk_that_refuses_is_told_and_the_old_report_stays(report: dict[str, 
     with pytest.raises(DataError, match=r"report\.json: cannot be written .*what was there is untouched"):
         write_report({**report, "model": "new"}, tmp_path)
     assert json.loads((tmp_path / "report.json").read_text())["model"] == "small"
-
-
-def test_values_become_json() -> None:
-    values = {"a": np.float32(1.5), "b": (np.int64(2), float("nan")), 3: np.array([1.0, np.inf])}
-    assert jsonable(values) == {"a": 1.5, "b": [2, None], "3": [1.0, None]}
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from ffe_edge.errors import DataError
+from ffe_edge.jsonable import jsonable
 from ffe_train.agreement import krippendorff_alpha, leave_one_out, majority, sole_majority
 from ffe_train.answers import read_answers, with_answers
-from ffe_train.jsonable import jsonable
 from ffe_train.metrics import CountArray
 from ffe_train.predictions import Predictions
 from ffe_train.raters import both_rows, compare, human_confusion

@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.console import Console
 
 from ffe_edge.errors import ConfigError, DataError
+from ffe_edge.jsonable import jsonable
 from ffe_train.answers import read_answers, with_answers
 from ffe_train.bootstrap import interval, person_confusion
 from ffe_train.files import write_json
-from ffe_train.jsonable import jsonable
 from ffe_train.metrics import accuracy
 from ffe_train.predictions import Predictions, read_predictions
 from ffe_train.published_report import columns, published_report, published_result

@@ -12,11 +12,11 @@ from rich.console import Console
 from ffe_edge.align import CROP_PX
 from ffe_edge.config import EventSettings
 from ffe_edge.errors import ConfigError, ModelError
+from ffe_edge.jsonable import jsonable
 from ffe_edge.spec import ModelSpec
 from ffe_edge.types import Runner
 from ffe_train.failures import CREDITS, Failure, contact_sheet, set_of, worst
 from ffe_train.files import commit, write_atomically, write_json
-from ffe_train.jsonable import jsonable
 from ffe_train.measured import HeldOut, answers, held_out_sets
 from ffe_train.measured_figures import against, figures_of_set
 from ffe_train.measured_reach import reach

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from ffe_edge.jsonable import jsonable
 from ffe_train.bootstrap import Statistic, intervals, person_sums
 from ffe_train.groups import LEAST_SUBJECTS
-from ffe_train.jsonable import jsonable
 from ffe_train.metrics import CountArray
 from ffe_train.predictions import Predictions, StringArray
 

@@ -8,10 +8,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from ffe_edge.jsonable import jsonable
 from ffe_train.bootstrap import RESAMPLES, intervals, paired, person_confusion, person_sums
 from ffe_train.calibration import BINS
 from ffe_train.groups import LEAST_SUBJECTS, SEXES
-from ffe_train.jsonable import jsonable
 from ffe_train.measured import names_people
 from ffe_train.measured_age import OLD, UNKNOWN_AGE, YOUNG, age_names, neutral_by_age, share
 from ffe_train.metrics import CountArray, accuracy, macro_f1

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from ffe_edge.jsonable import jsonable
 from ffe_train.bootstrap import interval, person_confusion
 from ffe_train.failures import set_of
-from ffe_train.jsonable import jsonable
 from ffe_train.measured import HeldOut
 from ffe_train.metrics import accuracy
 from ffe_train.predictions import Predictions

@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ffe_edge.jsonable import jsonable
 from ffe_train import published
-from ffe_train.jsonable import jsonable
 from ffe_train.published import HUMAN, LABELS, MODEL, TEST_IMAGES
 from ffe_train.tasks import NINE
 

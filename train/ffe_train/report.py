@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ffe_edge.errors import DataError
+from ffe_edge.jsonable import jsonable
 from ffe_train.answers import Answers, with_answers
 from ffe_train.bootstrap import RESAMPLES, Interval, intervals, person_confusion, person_sums
 from ffe_train.calibration import (
@@ -26,7 +27,6 @@ from ffe_train.conformal import Kind, cross_conformal
 from ffe_train.figures import figures_of
 from ffe_train.files import write_atomically
 from ffe_train.groups import groups
-from ffe_train.jsonable import jsonable
 from ffe_train.metrics import CountArray, accuracy, balanced_accuracy, macro_f1, precision_recall_f1, table_of
 from ffe_train.predictions import Predictions, averaged, image_weight, shared_between_folds
 from ffe_train.raters import FIGURES, both_rows, compare
