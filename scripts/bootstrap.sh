@@ -90,6 +90,8 @@ packages() {
     need "GStreamer's RTSP server" "tests with a network camera" has_rtsp gir1.2-gst-rtsp-server-1.0 python3-gi \
         gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
         gstreamer1.0-plugins-ugly
+    need "shellcheck" "tests of scripts" has_shellcheck shellcheck
+    packages_deb
     fetch_axe
     if [ ${#missing[@]} -gt 0 ]; then say "to run them too: apt-get install ${missing[*]}"; fi
 }
@@ -103,12 +105,15 @@ has_buildah() { has buildah crun; }
 has_compose() { has docker-compose; }
 has_system_venv() { /usr/bin/python3 -c 'import venv; from ensurepip import version'; }
 
-packages_deploy() {
-    PATH=$PATH:/usr/sbin:/sbin
-    need "shellcheck" "tests of scripts" has_shellcheck shellcheck
-    need "systemd's tools" "tests of units, and a machine to install" has_systemd systemd systemd-container
+packages_deb() {
     need "tools of Debian packages" "make deb and its tests" has_debhelper dpkg-dev debhelper fakeroot lintian
     need "venv of /usr/bin/python3" "make deb" has_system_venv python3-venv
+}
+
+packages_deploy() {
+    PATH=$PATH:/usr/sbin:/sbin
+    packages_deb
+    need "systemd's tools" "tests of units, and a machine to install" has_systemd systemd systemd-container
     need "mmdebstrap" "a clean machine to install" has_clean_root mmdebstrap
     need "buildah" "building the container image" has_buildah buildah crun
     need "docker-compose" "checking compose.yaml" has_compose docker-compose

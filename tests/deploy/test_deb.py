@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from deploy.clean_machine import LIMIT_SECONDS, Machine, require
+from deploy.clean_machine import Machine, require
 from deploy.packages import built
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(4000), pytest.mark.xdist_group("machine")]
@@ -28,12 +28,6 @@ class Seen:
     machine: Machine
     told: str = ""
     facts: dict[str, str] = field(default_factory=dict)
-
-
-@pytest.fixture(scope="module")
-def light() -> Path:
-    """The package of `make deb`."""
-    return built()
 
 
 @pytest.fixture(scope="module")
@@ -110,24 +104,6 @@ def removed(upgraded: Seen) -> Seen:
 @pytest.fixture(scope="module")
 def purged(removed: Seen) -> Seen:
     return Seen(removed.machine, dpkg(removed.machine, "--purge", "ffe-edge"))
-
-
-def test_lintian_finds_nothing(light: Path) -> None:
-    if shutil.which("lintian") is None:
-        pytest.skip("lintian is not installed: make packages-deploy")
-    told = subprocess.run(
-        ["lintian", "--allow-root", str(light)], capture_output=True, text=True, check=False, timeout=LIMIT_SECONDS
-    ).stdout.splitlines()
-    assert told == []
-
-
-def test_the_package_of_every_machine_holds_no_machine_code(light: Path) -> None:
-    told = subprocess.run(["dpkg-deb", "--info", str(light)], capture_output=True, text=True, check=True).stdout
-    files = subprocess.run(["dpkg-deb", "--contents", str(light)], capture_output=True, text=True, check=True).stdout
-    assert "Architecture: all" in told
-    assert re.findall(r"wheels/(\S+)", files) == [
-        name for name in re.findall(r"wheels/(\S+)", files) if "py3-none-any" in name
-    ]
 
 
 def test_it_is_installed_without_a_network(installed: Seen) -> None:
