@@ -20,7 +20,7 @@ from ffe_edge.cli_models import models_app
 from ffe_edge.cli_provision import provision_app
 from ffe_edge.cli_resident import resident_app
 from ffe_edge.cli_schema import schema
-from ffe_edge.cli_terminal import ending_at_once, logged, progress_line, stopping_on_signals
+from ffe_edge.cli_terminal import ending_at_once, logged, progress_line, quiet_opencv, stopping_on_signals
 from ffe_edge.cli_train import train_app
 from ffe_edge.config import Config, load_config
 from ffe_edge.errors import FfeError
@@ -80,6 +80,7 @@ VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say more."
 
 def main() -> None:
     """Run a command; an error of the outside world becomes one line on stderr and exit code 2."""
+    quiet_opencv()
     with ending_at_once():
         try:
             app()

@@ -14,6 +14,7 @@ from ffe_edge.catalogue import located
 from ffe_edge.config import CameraSettings, Config, load_config
 from ffe_edge.config_file import Mistake, mistakes, read_toml
 from ffe_edge.errors import ConfigError, ModelError, SourceError
+from ffe_edge.redaction import redacted
 
 EXIT_MISTAKES: Final = 2
 FILES: Final = (
@@ -107,8 +108,6 @@ def mistakes_in(path: Path) -> Iterator[Mistake]:
 
 def without_secrets(config: Config) -> dict[str, Any]:
     """The settings as plain values, URLs without their credentials."""
-    from ffe_edge.camera.address import redacted
-
     values = config.model_dump(mode="json", by_alias=True)
     for camera in values["camera"]:
         camera["source"] = redacted(camera["source"])

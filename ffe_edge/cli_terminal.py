@@ -14,12 +14,10 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
-import cv2
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.status import Status
 
-from ffe_edge.camera.order import FFMPEG_LEVEL
 from ffe_edge.config import LogFormat
 from ffe_edge.errors import FfeError
 from ffe_edge.json_logs import JsonFormatter, RedactingFormatter
@@ -27,11 +25,17 @@ from ffe_edge.json_logs import JsonFormatter, RedactingFormatter
 if TYPE_CHECKING:
     from ffe_edge.service import Service
 
-FFMPEG_QUIET: Final = "-8"
-"""What a broken file is called stands in our own error, not in FFmpeg's chatter before it."""
+QUIET: Final = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
+"""What a broken file is called stands in our own error, not in chatter of OpenCV and FFmpeg before it."""
 
 SS_DISABLE: Final = 2
 """Of sigaltstack(2)."""
+
+
+def quiet_opencv() -> None:
+    """Keep OpenCV to itself, unless the environment says otherwise. Before it is imported."""
+    for variable, level in QUIET.items():
+        os.environ.setdefault(variable, level)
 
 
 @contextmanager
@@ -39,8 +43,6 @@ def logged(*, verbose: bool = False, form: LogFormat = "text") -> Iterator[Conso
     """Colours on a terminal, plain lines with time and level otherwise, or JSON; always on stderr."""
     console = Console(stderr=True, force_terminal=False if form == "json" else None)
     handler = _handler(console, form)
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    os.environ.setdefault(FFMPEG_LEVEL, FFMPEG_QUIET)
     roots = [logging.getLogger(name) for name in ("ffe_edge", "ffe_train", "ffe_export")]
     for root in roots:
         root.addHandler(handler)

@@ -6,7 +6,7 @@ import json
 import logging
 from datetime import datetime, timezone
 
-from ffe_edge.camera.address import redacted
+from ffe_edge.redaction import redacted
 
 
 class RedactingFormatter(logging.Formatter):

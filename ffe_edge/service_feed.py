@@ -9,10 +9,11 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from ffe_edge.camera import LiveSource, is_live, open_source, redacted
+from ffe_edge.camera import LiveSource, is_live, open_source
 from ffe_edge.camera.live import OnState, backoff_seconds
 from ffe_edge.config import CameraSettings
 from ffe_edge.errors import SourceError
+from ffe_edge.redaction import redacted
 from ffe_edge.stopwatch import Stopwatch
 from ffe_edge.types import Frame, FrameSource
 

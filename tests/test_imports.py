@@ -17,6 +17,8 @@ SHARED_WITH_TRAINING = {"errors", "types", "emotions", "spec", "config", "align"
 ONLY_IN_FUNCTIONS = {"onnx", "openvino", "tensorrt", "tensorrt_rtx", "pycuda"}
 TORCH = {"torch", "torchvision"}
 HEAVY = TORCH | {
+    "numpy",
+    "cv2",
     "onnx",
     "openvino",
     "tensorrt",
@@ -38,7 +40,7 @@ HEAVY = TORCH | {
 # What everything in ffe_edge may use, then the steps of the product's sentence. A step's files share its first word.
 VALUES = {
     "align", "atomic_file", "background", "catalogue", "config", "emotions", "errors", "file_lock", "jsonable",
-    "memory", "quality", "rendered", "spec", "stopwatch", "types",
+    "memory", "quality", "redaction", "rendered", "spec", "stopwatch", "types",
 }  # fmt: skip
 WIRE = {"messages", "wire"}
 STEPS = {

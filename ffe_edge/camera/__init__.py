@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from ffe_edge.camera.address import NETWORK_SCHEMES, redacted, scheme_of
+from ffe_edge.camera.address import NETWORK_SCHEMES, scheme_of
 from ffe_edge.camera.csi import csi_elements, probed_properties
 from ffe_edge.camera.devices import checked_device
 from ffe_edge.camera.files import IMAGE_SUFFIXES, ImageFolder, VideoFile
@@ -14,12 +14,13 @@ from ffe_edge.camera.live import CameraState, LiveSource, OnState
 from ffe_edge.camera.order import OrderKind, ReaderOrder
 from ffe_edge.camera.rendered import RenderedSource
 from ffe_edge.errors import SourceError
+from ffe_edge.redaction import redacted
 from ffe_edge.types import FrameSource
 
 if TYPE_CHECKING:  # the reader process imports this package and has no use for pydantic
     from ffe_edge.config import CameraSettings
 
-__all__ = ["CameraState", "LiveSource", "is_live", "open_source", "redacted"]
+__all__ = ["CameraState", "LiveSource", "is_live", "open_source"]
 
 POSSIBLE: Final = (
     "a video file, a folder of images, rtsp://host/path, http://host/path, /dev/video0 or 0, csi://0, demo: or demo:7"

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Final, Literal
+from typing import Literal
 
-FFMPEG_LEVEL: Final = "OPENCV_FFMPEG_LOGLEVEL"
-"""How much FFmpeg says inside OpenCV. In a reader much: it is the cause of a camera's loss."""
 OrderKind = Literal["network", "v4l2", "pipeline"]
 
 

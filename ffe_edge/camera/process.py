@@ -11,8 +11,8 @@ import weakref
 from dataclasses import replace
 from typing import Final
 
-from ffe_edge.camera.address import redacted
-from ffe_edge.camera.order import FFMPEG_LEVEL, ReaderOrder
+from ffe_edge.camera.order import ReaderOrder
+from ffe_edge.redaction import redacted
 
 LEAVE_SECONDS: Final = 0.4
 """A reader that is told to end has this long to release its camera."""
@@ -25,7 +25,8 @@ _CHATTER: Final = re.compile(
     r"^(\[ *(WARN|INFO|ERROR|DEBUG):|\[OPENCV:FFMPEG:(?!0?8\]|16\])|[a-z]=|Consider|Additional debug info|\.\./|$)"
 )
 """What is no cause: OpenCV's own lines, FFmpeg's below its errors, a stream's description (SDP), advice."""
-_FFMPEG_VERBOSE: Final = "40"
+_TALKATIVE: Final = {"OPENCV_LOG_LEVEL": "WARNING", "OPENCV_FFMPEG_LOGLEVEL": "40"}
+"""What FFmpeg says inside OpenCV is the cause of a camera's loss."""
 _SIZE: Final = re.compile(r"Reinit context to (\d+x\d+),")
 """FFmpeg's H.264 decoder, at its first picture and at each change of size."""
 
@@ -116,7 +117,7 @@ def _environment() -> dict[str, str]:
     """Ours, with our modules to be found and FFmpeg free to speak."""
     return {
         **os.environ,
-        FFMPEG_LEVEL: _FFMPEG_VERBOSE,
+        **_TALKATIVE,
         "PYTHONPATH": os.pathsep.join(filter(None, map(os.path.abspath, sys.path))),
     }
 

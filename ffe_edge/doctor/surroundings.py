@@ -12,12 +12,13 @@ from typing import Final
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from ffe_edge.camera import LiveSource, open_source, redacted
+from ffe_edge.camera import LiveSource, open_source
 from ffe_edge.config import CameraSettings, Config
 from ffe_edge.doctor.finding import Finding, from_error
 from ffe_edge.errors import BrokerError, SourceError
 from ffe_edge.mqtt_endpoint import Endpoint, reason_of
 from ffe_edge.outbox_file import is_in_use, outbox_path
+from ffe_edge.redaction import redacted
 
 CAMERA_SECONDS: Final = 5.0
 """For the first frame of a camera."""

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ffe_edge.camera import redacted
 from ffe_edge.camera.csi import csi_elements
 from ffe_edge.camera.live import BACKOFF_MAX_SECONDS, LiveSource, backoff_seconds
 from ffe_edge.camera.order import ReaderOrder
 from ffe_edge.camera.process import cause_of
 from ffe_edge.camera.slot import SharedMemory
 from ffe_edge.errors import SourceError
+from ffe_edge.redaction import redacted
 
 
 def picture(grey: int, width: int = 64, height: int = 48) -> NDArray[np.uint8]:
