@@ -20,8 +20,9 @@ export OPENBLAS_NUM_THREADS ?= $(THREADS)
 export PATH := $(PATH):/usr/sbin:/sbin
 export PYTHON APT
 
-# A file of tests on each processor; two programs with two threads each would only get in each other's way.
-PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) pytest -n $(THREADS) --dist loadfile
+# A file of tests on each processor; two programs with two threads each would only get in each other's way. What takes
+# long is told, since all of them are to take less than ten minutes.
+PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) pytest -n $(THREADS) --dist loadfile --durations 20 --durations-min 5
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
