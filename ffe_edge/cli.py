@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, Final, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Final, Optional
 
 import typer
 from rich.console import Console
@@ -22,8 +22,10 @@ from ffe_edge.cli_resident import resident_app
 from ffe_edge.cli_schema import schema
 from ffe_edge.cli_terminal import ending_at_once, logged, progress_line, quiet_opencv, stopping_on_signals
 from ffe_edge.cli_train import train_app
-from ffe_edge.config import Config, load_config
 from ffe_edge.errors import FfeError
+
+if TYPE_CHECKING:
+    from ffe_edge.config import Config
 
 EXIT_ERROR: Final = 2
 EPILOG: Final = "Begin with `ffe-edge demo`. A camera: `ffe-edge run --source /dev/video0 --broker mqtt://host:1883`."
@@ -219,6 +221,8 @@ def _settings(
     realtime: bool | None = None,
     log_format: str | None = None,
 ) -> Config:
+    from ffe_edge.config import load_config
+
     overrides: dict[str, Any] = {
         "site": site,
         "node": node,

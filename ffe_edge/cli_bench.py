@@ -9,8 +9,6 @@ from typing import Annotated, Optional
 import typer
 from rich.console import Console
 
-from ffe_edge.config import default_state_dir
-
 
 def bench(
     model: Annotated[
@@ -37,6 +35,7 @@ def bench(
     Example: `ffe-edge bench --model exported --json`
     """
     from ffe_edge.bench import BATCHES, as_json, as_table, bench_model
+    from ffe_edge.config import default_state_dir
     from ffe_edge.engine.bundle import ENGINES
     from ffe_edge.engine.device_engine import EngineCache
 

@@ -18,11 +18,11 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.status import Status
 
-from ffe_edge.config import LogFormat
 from ffe_edge.errors import FfeError
 from ffe_edge.json_logs import JsonFormatter, RedactingFormatter
 
 if TYPE_CHECKING:
+    from ffe_edge.config import LogFormat
     from ffe_edge.service import Service
 
 QUIET: Final = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}

@@ -18,6 +18,7 @@ ONLY_IN_FUNCTIONS = {"onnx", "openvino", "tensorrt", "tensorrt_rtx", "pycuda"}
 TORCH = {"torch", "torchvision"}
 HEAVY = TORCH | {
     "numpy",
+    "pydantic",
     "cv2",
     "onnx",
     "openvino",

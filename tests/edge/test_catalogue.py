@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 
 from ffe_edge.catalogue import SHIPPED_DIR, catalogue, entry_of, located, models_dir, read_catalogue
 from ffe_edge.cli import app
-from ffe_edge.cli_config import mistakes_in
 from ffe_edge.config import load_config
 from ffe_edge.doctor.software import check_model
 from ffe_edge.engine.model import SHIPPED_MODEL, load_spec
 from ffe_edge.errors import ModelError
 from ffe_edge.faces import YUNET_FILE
+from ffe_edge.settings_check import mistakes_in
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE = 'version = "1"\naddress = "https://here/{file}"\nbytes = 5\nsha256 = "' + "0" * 64 + '"\n'
