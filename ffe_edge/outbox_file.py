@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ffe_edge.config import Config
 from ffe_edge.errors import StoreError
+from ffe_edge.file_lock import took
 
 logger = logging.getLogger(__name__)
 
@@ -70,10 +71,9 @@ def is_in_use(path: Path) -> bool:
     """Whether a process has the outbox at ``path``; also False where that cannot be seen from here."""
     try:
         with path.with_name(f"{path.name}.lock").open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        return isinstance(error, BlockingIOError)
-    return False
+            return not took(file.fileno())
+    except OSError:
+        return False
 
 
 def connect(path: Path | None, max_bytes: int) -> sqlite3.Connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+import ssl
 import threading
 import time
 from contextlib import suppress
@@ -69,8 +70,8 @@ def check_broker(config: Config, seconds: float = BROKER_SECONDS) -> Finding:
     except BrokerError as error:
         return from_error(name, error, "see the section broker of the settings")
     try:
-        if config.broker.certificate_file and is_in_use(outbox_path(config)):
-            _shake_hands(endpoint, seconds)
+        if endpoint.tls and config.broker.certificate_file and is_in_use(outbox_path(config)):
+            _shake_hands(endpoint.host, endpoint.port, endpoint.tls, seconds)
             return Finding(name, "ok", f"{endpoint.url}, certificates good; the running daemon is the one connected")
         return _knocked(name, endpoint, seconds)
     except (OSError, ValueError) as error:
@@ -78,17 +79,15 @@ def check_broker(config: Config, seconds: float = BROKER_SECONDS) -> Finding:
         return Finding(name, "missing", f"{endpoint.url}: {reason_of(error)}", remedy)
 
 
-def _shake_hands(endpoint: Endpoint, seconds: float) -> None:
+def _shake_hands(host: str, port: int, tls: ssl.SSLContext, seconds: float) -> None:
     """TLS, and not a word of MQTT.
 
     Raises:
         OSError: no connection, or either side refuses the other's certificate.
     """
-    if endpoint.tls is None:
-        return
     with (
-        socket.create_connection((endpoint.host, endpoint.port), seconds) as plain,
-        endpoint.tls.wrap_socket(plain, server_hostname=endpoint.host) as channel,
+        socket.create_connection((host, port), seconds) as plain,
+        tls.wrap_socket(plain, server_hostname=host) as channel,
     ):
         channel.settimeout(REFUSAL_SECONDS)
         with suppress(TimeoutError):  # it waits for our CONNECT
