@@ -172,3 +172,17 @@ def test_verdicts_name_what_is_reached_what_is_sure_and_what_was_not_measured(tm
     assert (verdicts["lfw", "accuracy"]["reached"], verdicts["lfw", "accuracy"]["sure"]) == (True, False)
     assert verdicts["london", "accuracy"]["reached"] is None
     assert verdicts["lfw", "macro F1 minus the previous model's"]["reached"] is None
+
+
+@pytest.mark.parametrize("images", [pytest.param(0, id="none-learned"), pytest.param(3, id="some-learned")])
+def test_accuracy_without_learned_pictures_is_told_where_none_was_learned_too(images: int, tmp_path: Path) -> None:
+    lfw_like(tmp_path)
+    figures = figures_of_set(said(tmp_path, "lfw"), threshold=0.4, resamples=200)
+    twins = {"images": images, "accuracy": figures["accuracy"]}
+
+    def verdict(**more: object) -> object:
+        verdicts = reach({"ferplus-paper": {**figures, "against": None, **more}})
+        return next(one["value"] for one in verdicts if one["figure"] == "accuracy without learned pictures")
+
+    assert verdict(learned_twins=twins) == figures["accuracy"]["value"]
+    assert verdict() is None
