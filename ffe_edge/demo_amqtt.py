@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -100,11 +100,24 @@ async def _started(bind: str) -> Any:
             "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
         }
     )
+    broker.stream_connected = _closing(broker.stream_connected)
     try:
         await broker.start()
     except (AMQTTError, AmqttBrokerError) as error:
         raise BrokerError(f"demo broker: amqtt does not start on {bind} ({error})") from error
     return broker
+
+
+def _closing(serve: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """Closes the connection of a client that amqtt refuses, too: one that speaks MQTT 5, say."""
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str) -> None:
+        try:
+            await serve(reader, writer, listener_name)
+        finally:
+            writer.close()
+
+    return served
 
 
 async def _shut_down(broker: Any) -> None:

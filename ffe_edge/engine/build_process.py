@@ -115,7 +115,7 @@ def _start(
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **environment},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},  # or what it said first would come last
             pass_fds=() if lock is None else (lock,),
             start_new_session=True,
         )

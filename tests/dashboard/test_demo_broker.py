@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import signal
 import subprocess
 import sys
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,15 +49,6 @@ def kind(request: pytest.FixtureRequest) -> Kind:
         pytest.importorskip("amqtt", reason="amqtt is not installed: pip install amqtt")
     kinds: dict[str, Kind] = {"mosquitto": "mosquitto", "amqtt": "amqtt"}
     return kinds[request.param]
-
-
-@pytest.fixture(autouse=True)
-def _writers_of_amqtt_are_collected_here() -> Iterator[None]:
-    """It leaves them to the collector, which would come in somebody else's test."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 def require_mosquitto() -> None:
