@@ -20,9 +20,9 @@ export OPENBLAS_NUM_THREADS ?= $(THREADS)
 export PATH := $(PATH):/usr/sbin:/sbin
 export PYTHON APT
 
-# A file of tests on each processor; two programs with two threads each would only get in each other's way. What takes
-# long is told, since all of them are to take less than ten minutes.
-PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) pytest -n $(THREADS) --dist loadfile --durations 20 --durations-min 5
+# A file of tests on each processor and one more, since many wait for a broker or a browser; programs with two threads
+# each would only get in each other's way. What takes long is told: all of them are to take less than ten minutes.
+PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(RUN) pytest -n $$(($(THREADS) + 1)) --dist loadfile --durations 20 --durations-min 5
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help

@@ -34,7 +34,7 @@ def test_an_event_that_is_published_twice_is_stored_once(broker: Mosquitto, devi
         device.told(EMOTION, *[event(sequence=1, event_id=ID.format(1))] * 2, event(sequence=2, event_id=ID.format(2)))
         assert intake.has_received(3)
         assert (intake.count(events), intake.writer.counts.repeated) == (2, 1)
-        assert intake.present.snapshot()["event_count"] == 2
+        assert wait_for(lambda: intake.present.snapshot()["event_count"] == 2)
 
 
 def test_what_is_told_while_the_dashboard_is_away_waits_at_the_broker(
@@ -98,7 +98,7 @@ def test_states_that_the_broker_kept_are_known_at_once(broker: Mosquitto, device
     device.told(STATE, camera("privacy"), retain=True)
     with Running(broker, sqlite) as intake:
         assert intake.has_received(2)
-        assert [each["state"] for each in intake.present.snapshot()["cameras"]] == ["privacy"]
+        assert wait_for(lambda: [each["state"] for each in intake.present.snapshot()["cameras"]] == ["privacy"])
 
 
 def test_the_store_knows_up_to_where_nothing_is_missing(broker: Mosquitto, device: Device, sqlite: Database) -> None:
