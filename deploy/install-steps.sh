@@ -101,59 +101,73 @@ fingerprint() {
 newest_wheel() { find "$WHEELS" -name 'ffe_edge-*.whl' -printf '%f\n' | sort -V | tail -n 1; }
 
 install_program() {
-    local wheel release
+    local wheel release before
     if [ -n "$DRY_RUN" ] && [ ! -d "$WHEELS" ]; then
         printf '  + venv with --system-site-packages in %s/releases, ffe-edge[%s] in it, %s -> it\n' "$OPT" "$EXTRAS" "$CURRENT"
         return
     fi
     wheel=$(newest_wheel)
     release=$OPT/releases/$(cut -d- -f2 <<<"$wheel")-$(fingerprint)
+    before=$(readlink "$ROOT$CURRENT" || true)
+    run rm -rf "$ROOT$OFFERED"
     if [ -f "$ROOT$release/.complete" ]; then
         say "$release is complete"
     else
         say "installing $wheel into $release"
         make_environment "$release" "$wheel"
     fi
+    install_pycuda "$release"
+    run rm -rf "$ROOT$OFFERED"
     run ln -sfn "releases/${release##*/}" "$ROOT$OPT/current.new"
     run mv -T "$ROOT$OPT/current.new" "$ROOT$CURRENT"
-    remove_old_releases "$release"
+    remove_old_releases "$release" "${before:+$OPT/$before}"
 }
 
 # Beside the one that runs: where this fails, nothing has changed.
 make_environment() {
-    local release=$1 wheels=$SHARE/.installing
-    run rm -rf "$ROOT$release" "$ROOT$wheels"
-    run install -d "$ROOT$SHARE" "$ROOT$OPT/releases"
-    run cp -rL "$WHEELS" "$ROOT$wheels"
+    local release=$1
+    run rm -rf "$ROOT$release"
+    run install -d "$ROOT$OPT/releases"
+    offer_wheels
     run in_root "$PYTHON" -m venv --system-site-packages "$release"
     run in_root "$release/bin/python" -m pip install -q --no-cache-dir --only-binary :all: "${PIP[@]}" \
-        --find-links "$wheels" -c "$SHARE/constraints.txt" "$wheels/$2[$EXTRAS]" ||
+        --find-links "$OFFERED" -c "$SHARE/constraints.txt" "$OFFERED/$2[$EXTRAS]" ||
         fail "pip could not install ffe-edge (see above); what was installed before is as it was." \
             "Without a network: --wheels DIR --offline, with the wheels of everything in DIR"
-    install_pycuda "$release" "$wheels"
-    run rm -rf "$ROOT$wheels"
     run touch "$ROOT$release/.complete"
 }
 
-# TensorRT is JetPack's, seen through --system-site-packages; the bridge to the GPU's memory is compiled here.
-install_pycuda() {
-    has_cuda || return 0
-    [ -n "$L4T" ] || in_root "$1/bin/python" -c 'import tensorrt' 2>/dev/null || return 0
-    say "compiling pycuda: some minutes"
-    run in_root env PIP_FIND_LINKS="$2" PIP_NO_INDEX="${OFFLINE:+1}" PIP_INDEX_URL="$INDEX" \
-        CUDA_ROOT=/usr/local/cuda bash "$SHARE/build-pycuda.sh" "$1/bin/python" &&
-        run in_root "$1/bin/python" -m pip install -q --no-cache-dir "${PIP[@]}" --find-links "$2" \
-            -c "$SHARE/constraints.txt" pycuda && return
-    warn "pycuda could not be built, so the CPU serves; apt-get install g++ python3-dev, then run this again"
+offer_wheels() {
+    [ ! -d "$ROOT$OFFERED" ] || return 0
+    run install -d "$ROOT$SHARE"
+    run cp -rL "$WHEELS" "$ROOT$OFFERED"
 }
 
-# The one before stays, to go back to by hand.
+# TensorRT is JetPack's, seen through --system-site-packages; the bridge to the GPU's memory is compiled here. A release
+# that lacks it, since a compiler was missing, say, gets it the next time.
+install_pycuda() {
+    has_cuda || return 0
+    ! in_root "$1/bin/python" -c 'import pycuda' 2>/dev/null || return 0
+    [ -n "$L4T" ] || in_root "$1/bin/python" -c 'import tensorrt' 2>/dev/null || return 0
+    say "compiling pycuda: some minutes"
+    offer_wheels
+    run in_root env PIP_FIND_LINKS="$OFFERED" PIP_NO_INDEX="${OFFLINE:+1}" PIP_INDEX_URL="$INDEX" \
+        CUDA_ROOT=/usr/local/cuda bash "$SHARE/build-pycuda.sh" "$1/bin/python" &&
+        run in_root "$1/bin/python" -m pip install -q --no-cache-dir "${PIP[@]}" --find-links "$OFFERED" \
+            -c "$SHARE/constraints.txt" pycuda && return
+    warn "pycuda could not be built, so the CPU serves; apt-get install g++ python3-dev, then run this again" \
+        "(of the package: apt-get install --reinstall)"
+}
+
+# What ran before stays, to go back to: after a rollback that is not the newest of the others.
 remove_old_releases() {
-    local folder kept=''
+    local folder kept=$2
     [ -z "$DRY_RUN" ] || return 0
+    if [ "$kept" = "$1" ] || [ ! -f "$ROOT$kept/.complete" ]; then kept=''; fi
     while read -r folder; do
-        if [ "$folder" = "$ROOT$1" ]; then continue; fi
-        if [ -n "$kept" ]; then rm -rf "$folder"; else kept=$folder; fi
+        folder=${folder#"$ROOT"}
+        if [ -z "$kept" ] && [ "$folder" != "$1" ] && [ -f "$ROOT$folder/.complete" ]; then kept=$folder; fi
+        case $folder in "$1" | "$kept") ;; *) rm -rf "$ROOT$folder" ;; esac
     done < <(find "$ROOT$OPT/releases" -mindepth 1 -maxdepth 1 -type d -printf '%T@ %p\n' | sort -rn | cut -d' ' -f2-)
 }
 

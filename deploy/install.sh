@@ -20,9 +20,11 @@
 #
 # JetPack 6 or later, or a PC: Python 3.10 is the oldest that runs it. Exit code 2: something is missing; it says what.
 set -euo pipefail
+umask 022 # the services read what is installed; what is secret gets modes of its own
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 SHARE=/usr/share/ffe-edge
+OFFERED=$SHARE/.installing # wheels, for the pip of the machine that is installed
 OPT=/opt/ffe-edge
 CURRENT=$OPT/current
 PYTHON=/usr/bin/python3 # the system's: TensorRT of JetPack is made for it

@@ -167,11 +167,66 @@ def test_residents_enrolled_before_keep_their_key(tmp_path: Path) -> None:
     assert not (state / "residents.key").exists()
 
 
-def test_of_old_environments_only_the_one_before_stays(tmp_path: Path) -> None:
-    for number, name in enumerate(("first", "second", "third")):
-        folder = tmp_path / "opt/ffe-edge/releases" / name
-        folder.mkdir(parents=True)
-        os.utime(folder, (number, number))
-    told = in_steps("OPT=/opt/ffe-edge; remove_old_releases /opt/ffe-edge/releases/third", tmp_path)
+def releases(root: Path, *names: str) -> Path:
+    """Whole ones, the oldest first."""
+    folder = root / "opt/ffe-edge/releases"
+    for number, name in enumerate(names):
+        (folder / name).mkdir(parents=True)
+        (folder / name / ".complete").touch()
+        os.utime(folder / name, (number, number))
+    return folder
+
+
+def left_after(root: Path, installed: str, before: str) -> list[str]:
+    told = in_steps(
+        f"OPT=/opt/ffe-edge; remove_old_releases $OPT/releases/{installed} {before and '$OPT/releases/' + before}''", root
+    )
     assert told.returncode == 0, told.stderr
-    assert sorted(path.name for path in (tmp_path / "opt/ffe-edge/releases").iterdir()) == ["second", "third"]
+    return sorted(path.name for path in (root / "opt/ffe-edge/releases").iterdir())
+
+
+def test_of_old_environments_only_the_one_before_stays(tmp_path: Path) -> None:
+    releases(tmp_path, "first", "second", "third")
+    assert left_after(tmp_path, "third", "second") == ["second", "third"]
+
+
+def test_after_a_rollback_what_ran_stays_and_not_what_was_bad(tmp_path: Path) -> None:
+    releases(tmp_path, "well", "bad", "new")
+    assert left_after(tmp_path, "new", "well") == ["new", "well"]
+
+
+def test_an_environment_that_is_not_whole_is_nothing_to_go_back_to(tmp_path: Path) -> None:
+    folder = releases(tmp_path, "well", "broken", "new")
+    (folder / "broken" / ".complete").unlink()
+    assert left_after(tmp_path, "new", "new") == ["new", "well"]
+
+
+def test_the_first_environment_stands_alone(tmp_path: Path) -> None:
+    releases(tmp_path, "first")
+    assert left_after(tmp_path, "first", "") == ["first"]
+
+
+CUDA = """
+OPT=/opt/ffe-edge SHARE=/share OFFERED=/share/.installing L4T=36.4 OFFLINE='' INDEX='' WHEELS=$ROOT/wheels
+has_cuda() { :; }
+in_root() {
+    case "$*" in
+        *'import pycuda'*) [ -f "$ROOT/pycuda" ] ;;
+        *build-pycuda*) [ -f "$ROOT/compiler" ] && [ -d "$ROOT$OFFERED" ] && echo build >>"$ROOT/did" ;;
+        *pycuda) touch "$ROOT/pycuda" ;;
+    esac
+}
+install_pycuda /opt/ffe-edge/releases/1
+"""
+
+
+def test_pycuda_that_could_not_be_built_is_built_the_next_time_and_once(tmp_path: Path) -> None:
+    (tmp_path / "wheels").mkdir()
+    told = in_steps(CUDA, tmp_path)
+    assert told.returncode == 0, told.stderr
+    assert "pycuda could not be built, so the CPU serves" in told.stderr
+    (tmp_path / "compiler").touch()
+    for _ in range(2):
+        told = in_steps(CUDA, tmp_path)
+        assert (told.returncode, told.stderr) == (0, "")
+    assert (tmp_path / "did").read_text() == "build\n"
