@@ -78,7 +78,14 @@ class Ansible:
                        "ANSIBLE_REMOTE_TEMP": str(self.folder / "tmp"), "ANSIBLE_HOME": str(self.folder / "home"),
                        "LC_ALL": "C.UTF-8", **more}  # fmt: skip
         told = subprocess.run(
-            command, check=False, cwd=FLEET, env=environment, capture_output=True, text=True, timeout=900
+            command,
+            check=False,
+            cwd=FLEET,
+            env=environment,
+            stdin=subprocess.DEVNULL,  # Ansible refuses one that does not block
+            capture_output=True,
+            text=True,
+            timeout=900,
         )
         return Ran(told.returncode, told.stdout + told.stderr)
 

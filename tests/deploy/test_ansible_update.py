@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,6 +75,7 @@ def devices(ansible: Ansible, port: int) -> None:
         place = ansible.root(host) / "opt" / "ffe-edge" / "releases" / "1.0"
         place.mkdir(parents=True)
         (place / ".complete").touch()
+        os.utime(place / ".complete", (1, 1))
         (ansible.root(host) / "opt" / "ffe-edge" / "current").symlink_to("releases/1.0")
 
 
@@ -109,13 +111,15 @@ def test_the_first_device_that_is_ill_keeps_the_release_from_all_others(ansible:
     assert ran.figures("kiso-02") == {}
 
 
-def test_a_rollback_puts_all_back_to_the_release_before(ansible: Ansible) -> None:
+def test_a_rollback_puts_all_back_to_the_release_before_and_once_more_nothing_forward(ansible: Ansible) -> None:
     with pages(ansible.folder, {}) as port:
         devices(ansible, port)
         assert ansible.play("update.yml", "-e", "wanted=2.0", "-e", '{"fleet_batches": ["100%"]}').code == 0
-        ran = ansible.play("rollback.yml", "-e", '{"fleet_batches": ["100%"]}')
-        assert ran.code == 0, ran.output[-3000:]
-    assert releases(ansible) == ["1.0"] * 4
+        for _ in range(2):
+            ran = ansible.play("rollback.yml", "-e", '{"fleet_batches": ["100%"]}')
+            assert ran.code == 0, ran.output[-3000:]
+            assert releases(ansible) == ["1.0"] * 4
+    assert "kiso-01 runs the oldest that it has, releases/1.0, and keeps it" in " ".join(ran.output.split())
 
 
 def test_a_rollback_where_there_is_nothing_to_go_back_to_says_so(ansible: Ansible) -> None:
@@ -124,3 +128,13 @@ def test_a_rollback_where_there_is_nothing_to_go_back_to_says_so(ansible: Ansibl
         ran = ansible.play("rollback.yml")
     assert ran.code != 0
     assert "has no release but the one that runs (releases/1.0)" in " ".join(ran.output.split())
+
+
+def test_a_release_that_is_gone_is_not_pointed_to(ansible: Ansible) -> None:
+    with pages(ansible.folder, {}) as port:
+        devices(ansible, port)
+        (ansible.root("kiso-01") / "opt" / "ffe-edge" / "releases" / "1.0" / ".complete").unlink()
+        (ansible.folder / "install.sh").write_text("exit 1\n")
+        ran = ansible.play("update.yml", "-e", "wanted=2.0", "--limit", "kiso-01")
+    assert ran.code != 0
+    assert "releases/1.0 is not there any more, or not whole: the device stays as it is" in " ".join(ran.output.split())

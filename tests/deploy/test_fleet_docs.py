@@ -39,7 +39,14 @@ def shell(commands: str, folder: Path) -> None:
     }
     command = ["bash", "-euo", "pipefail", "-c", commands]
     told = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900, check=False
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,  # Ansible refuses one that does not block
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
     )
     assert told.returncode == 0, (told.stdout + told.stderr)[-3000:]
 
