@@ -26,7 +26,7 @@ class Verdict:
     """What to do about the wishes of now."""
 
     kind: Kind
-    """``same``: that model serves already, and its counter is the one to remember."""
+    """``same``: that model serves already, and its counter is remembered where it is higher."""
     reason: str = ""
     wish: Opened | None = None
 
@@ -109,14 +109,17 @@ def decide(wishes: Sequence[bytes], state: State, rules: Rules) -> Verdict:
 
 
 def _judged(wish: Opened, state: State, rules: Rules) -> Verdict:
-    release = wish.release
+    release, current = wish.release, state.current
+    serves = current is not None and current.sha256 == release.sha256
+    if serves and current is not None and current.counter == release.counter:
+        return Verdict("same")  # whatever was tried meanwhile and is not wished any more
     if release.counter < state.counter:
         return Verdict("refuse", f"its counter {release.counter} is lower than {state.counter}, which was seen already")
     if release.counter == state.counter and release.sha256 != state.counter_sha256:
         return Verdict("refuse", f"its counter {release.counter} was another model's; sign it with a higher one")
     if state.has_failed(release):
         return Verdict("nothing")
-    if state.current is not None and state.current.sha256 == release.sha256:
+    if serves:
         return Verdict("same")
     if reason := rules.why_never(wish.manifest):
         return Verdict("refuse", reason)

@@ -69,7 +69,8 @@ def _change(ledger: Ledger) -> None:
 
 
 def _ask_daemon(ledger: Ledger) -> None:
-    """A file that the daemon takes away when it has done what it asks for."""
+    """A file that the daemon takes away when it has done what it asks for, or could not."""
+    before = ledger.state
     request, taken = ledger.folder / ROLLBACK_FILE, ledger.folder / TAKEN_FILE
     until = time.monotonic() + DAEMON_SECONDS
     try:
@@ -82,6 +83,8 @@ def _ask_daemon(ledger: Ledger) -> None:
         request.unlink(missing_ok=True)
         raise ModelError(f"the daemon did not go back in {DAEMON_SECONDS:g} s; see its log")
     ledger.refresh()
+    if before.target is None and ledger.state.current == before.current:
+        raise ModelError(f"the daemon did not go back: {ledger.state.reason or 'see its log'}")
 
 
 def _name(ledger: Ledger) -> str:

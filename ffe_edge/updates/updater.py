@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from ffe_edge.background import Background
@@ -76,14 +77,17 @@ class Updater(Background):
         state = self._book.state
         if state.current is None and state.target is None:
             return Answer(ok=False, reason="no updated model serves or is on its way")
-        self._going_back.set()
+        try:
+            self._rollback_file.touch(mode=0o600)  # a daemon that is killed now goes back at its next start
+        except OSError:
+            self._going_back.set()
         self._inbox.wake()
         return Answer(ok=True, reason="the model before comes back; model/state says when")
 
     def _run(self) -> None:
         self._book.tell()
         self._book.ledger.sweep()
-        self._end_request()
+        self._resume_request()
         with suppress(Stopped):
             self._and_back(self._resume)
             while True:
@@ -95,7 +99,7 @@ class Updater(Background):
         except TakenBack:
             self._take_request()
             self._go_back()
-            self._end_request()
+            self._remove(self._taken_file)
 
     def _resume(self) -> None:
         """Go on where the last run was ended."""
@@ -133,16 +137,18 @@ class Updater(Background):
         state, release = self._book.state, verdict.release
         if release is None or state.current is None or (state.phase, state.release) == ("active", release):
             return
+        counted = {"counter": release.counter, "counter_sha256": release.sha256}
         self._book.try_to_write(
-            phase="active", reason=None, release=release, counter=release.counter, counter_sha256=release.sha256,
+            phase="active", reason=None, release=release,
             current=state.current.model_copy(update={"counter": release.counter}),
+            **(counted if release.counter > state.counter else {}),
         )  # fmt: skip
 
     def _follow(self, wish: Opened) -> None:
         attempt = Attempt(wish, self._book, self._rules, self._stage, self._rates, self._rest, self._rate_seconds)
-        if not attempt.run():
-            self._take_request()
-            self._end_request()
+        if not attempt.run():  # which has done what was asked for
+            self._going_back.clear()
+            self._remove(self._rollback_file)
 
     def _rest(self, seconds: float, wish: Opened | None = None) -> None:
         """Wait, and look round.
@@ -169,8 +175,8 @@ class Updater(Background):
     def _is_superseded(self, wish: Opened) -> bool:
         if self._inbox.is_withdrawn:
             return True
-        verdict = self._verdict()
-        return verdict.kind == "begin" and verdict.release != wish.release
+        wanted = self._verdict().release
+        return wanted is not None and wanted != wish.release
 
     def _go_back(self) -> None:
         """To the model before; to that of the settings where there is none, or it cannot be used."""
@@ -201,12 +207,23 @@ class Updater(Background):
             raise Stopped
 
     def _take_request(self) -> None:
-        """From now on another one would be a new one."""
+        """From now on another one would be a new one. Until it is done, it is written down what is gone back from."""
+        current = self._book.state.current
         self._going_back.clear()
         with suppress(OSError):
-            self._rollback_file.replace(self._taken_file)
+            self._taken_file.write_text(current.sha256 if current else "", encoding="ascii")
+            self._rollback_file.unlink(missing_ok=True)
 
-    def _end_request(self) -> None:
-        """Whoever waits at the device may go on."""
+    def _resume_request(self) -> None:
+        """A daemon that was ended while it went back goes on with that, unless it was done."""
+        current = self._book.state.current
         with suppress(OSError):
-            self._taken_file.unlink(missing_ok=True)
+            if current is not None and self._taken_file.read_text(encoding="ascii") == current.sha256:
+                self._going_back.set()
+                return
+        self._remove(self._taken_file)
+
+    @staticmethod
+    def _remove(path: Path) -> None:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)

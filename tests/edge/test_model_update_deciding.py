@@ -65,6 +65,12 @@ def test_what_is_done_about_a_signed_release(changes: dict[str, Any], kind: str,
     assert (verdict.kind, reason in verdict.reason) == (kind, True), verdict
 
 
+def test_what_serves_is_not_refused_since_a_newer_one_was_tried() -> None:
+    seen = State(counter=9, counter_sha256=B, current=SLOT)
+    assert decided(wish(counter=7, sha256=A), state=seen).kind == "same"
+    assert decided(wish(counter=8, sha256=A), state=seen).kind == "refuse"
+
+
 def test_the_own_wish_wins_over_the_site_s_however_new_that_is() -> None:
     own, of_site = wish(counter=8), wish(counter=9, sha256="c" * 64)
     verdict = decided(own, of_site)

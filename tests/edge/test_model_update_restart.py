@@ -12,7 +12,9 @@ from model_updates import Publisher
 from update_following import Following, following
 from update_models import bundle, shipped
 
-from ffe_edge.updates.ledger import ROLLBACK_FILE, Ledger
+from ffe_edge.errors import ModelError
+from ffe_edge.updates import device
+from ffe_edge.updates.ledger import ROLLBACK_FILE, TAKEN_FILE, Ledger
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +72,38 @@ def test_a_release_with_which_the_daemon_died_again_and_again_is_abandoned(tmp_p
         with Following(tmp_path, publisher, pem) as node:
             node.comes("rolled-back", "ended 3 times")
             assert node.stage.done == []
+
+
+def test_a_daemon_that_died_while_it_went_back_goes_on_with_that_and_only_with_that(tmp_path: Path, pem: Path) -> None:
+    taken = tmp_path / "updates" / TAKEN_FILE
+    with served(pem) as site:
+        publisher = Publisher(tmp_path, site)
+        release = publisher.release(shipped(tmp_path), 3)
+        with Following(tmp_path, publisher, pem) as node:
+            node.wish(release.payload)
+            node.comes("active")
+        taken.write_text("another model's")
+        with Following(tmp_path, publisher, pem) as node:
+            assert wait_for(lambda: not taken.exists())
+            assert node.comes("active").current is not None
+        taken.write_text(release.sha256)
+        with Following(tmp_path, publisher, pem) as node:
+            assert node.comes("rolled-back", "by a command").current is None
+            assert wait_for(lambda: not taken.exists())
+
+
+def test_whoever_asks_at_the_device_hears_that_no_other_model_can_serve(
+    tmp_path: Path, pem: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with following(tmp_path, pem) as (node, publisher):
+        monkeypatch.setattr(device, "ledger_folder", lambda _: node.ledger.folder)
+        node.wish(publisher.release(shipped(tmp_path), 3).payload)
+        node.comes("active")
+        node.stage.refuses = "no engine here"
+        with pytest.raises(ModelError, match="did not go back: no other model can be loaded"):
+            device.roll_back(node.config)
+        node.stage.refuses = ""
+        assert device.roll_back(node.config) == "the model of the settings serves"
 
 
 @pytest.mark.slow

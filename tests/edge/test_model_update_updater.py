@@ -110,3 +110,17 @@ def test_a_newer_release_ends_the_download_of_an_older_one(tmp_path: Path, pem: 
         node.comes("downloading", "Not Found")
         node.wish(publisher.release(bundle(tmp_path / "new", "new"), 4).payload)
         assert node.comes("active").release.counter == 4  # type: ignore[union-attr]
+
+
+def test_a_node_s_own_wish_that_is_cleared_gives_way_to_what_serves_already(tmp_path: Path, pem: Path) -> None:
+    with following(tmp_path, pem) as (node, publisher):
+        node.wish(publisher.release(shipped(tmp_path), 7).payload, DESIRED_OF_SITE)
+        node.comes("active")
+        own = publisher.release(bundle(tmp_path / "own", "own"), 8)
+        publisher.site.files.clear()
+        node.wish(own.payload)
+        node.comes("downloading", "Not Found")
+        node.wish(b"")
+        told = node.comes("active")
+        assert (told.release.counter, told.current.counter) == (7, 7)  # type: ignore[union-attr]
+        assert (node.ledger.state.target, node.ledger.state.counter) == (None, 8)
