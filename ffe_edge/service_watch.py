@@ -22,8 +22,8 @@ from ffe_edge.systemd import Notifier
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS: Final = 5.0
-"""How often the parts are looked at where no watchdog asks for more."""
+LOOK_SECONDS: Final = 1.0
+"""How often the parts are looked at where no watchdog asks for more; so old `systemctl status` may be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ stat -c '%U %a %n' /run/credentials/ffe-edge.service/* >credentials
 for _ in $(seq 100); do grep -q '/emotion ' messages && break; sleep 0.5; done
 systemctl reload ffe-edge && echo yes >reloaded
 for _ in $(seq 60); do [ "$(systemctl show -p ActiveState --value ffe-edge)" = active ] && break; sleep 0.5; done
+for _ in $(seq 20); do systemctl show -p StatusText ffe-edge | grep -q 'broker connected' && break; sleep 0.5; done
 systemctl show -p ActiveState,StatusText ffe-edge >running
 ffe-edge-node doctor --json >doctor.json
 

@@ -200,7 +200,8 @@ def run(store: Store, *command: str) -> str:
 @pytest.mark.deploy
 @pytest.mark.timeout(4000)
 def test_the_image_runs_the_whole_line_as_a_user_without_rights(image: Store) -> None:
-    told = run(image, "/bin/sh", "-c", "id -u; cd; timeout 20 /opt/ffe-edge/bin/ffe-edge run --source demo: --print")
+    watch = "timeout --preserve-status 20 /opt/ffe-edge/bin/ffe-edge run --source demo: --print"
+    told = run(image, "/bin/sh", "-c", f"id -u; cd; {watch}")
     user, *events = told.splitlines()
     assert user == "10001"
     assert {json.loads(event)["type"] for event in events if event.startswith("{")} >= {"jp.ffe.emotion.v1"}
