@@ -110,16 +110,14 @@ def decide(wishes: Sequence[bytes], state: State, rules: Rules) -> Verdict:
 
 def _judged(wish: Opened, state: State, rules: Rules) -> Verdict:
     release, current = wish.release, state.current
-    serves = current is not None and current.sha256 == release.sha256
-    if serves and current is not None and current.counter == release.counter:
-        return Verdict("same")  # whatever was tried meanwhile and is not wished any more
-    if release.counter < state.counter:
+    goes_on = current is not None and (current.counter, current.sha256) == (release.counter, release.sha256)
+    if release.counter < state.counter and not goes_on:
         return Verdict("refuse", f"its counter {release.counter} is lower than {state.counter}, which was seen already")
     if release.counter == state.counter and release.sha256 != state.counter_sha256:
         return Verdict("refuse", f"its counter {release.counter} was another model's; sign it with a higher one")
     if state.has_failed(release):
         return Verdict("nothing")
-    if serves:
+    if current is not None and current.sha256 == release.sha256:
         return Verdict("same")
     if reason := rules.why_never(wish.manifest):
         return Verdict("refuse", reason)

@@ -110,6 +110,13 @@ def test_the_brokers_have_the_configurations_that_are_shipped(ansible: Ansible, 
         assert mode(there / "ffe-edge" / "broker.pem") == 0o600
 
 
+def test_a_listener_that_is_not_wanted_any_more_is_closed(ansible: Ansible, first: Ran) -> None:
+    folder = ansible.root("kiso-broker") / "etc" / "mosquitto" / "conf.d"
+    (folder / "websockets.conf").write_text("listener 8084\n")
+    assert ansible.play("site.yml", "--limit", "kiso-broker").code == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["bridge.conf", "loopback.conf"]
+
+
 def test_the_bridge_names_the_centre_of_the_inventory(ansible: Ansible, first: Ran) -> None:
     bridge = (ansible.root("kiso-broker") / "etc" / "mosquitto" / "conf.d" / "bridge.conf").read_text()
     assert "address centre.example:8883\n" in bridge

@@ -178,9 +178,9 @@ def releases(root: Path, *names: str) -> Path:
 
 
 def left_after(root: Path, installed: str, before: str) -> list[str]:
-    told = in_steps(
-        f"OPT=/opt/ffe-edge; remove_old_releases $OPT/releases/{installed} {before and '$OPT/releases/' + before}''", root
-    )
+    place = "/opt/ffe-edge/releases"
+    ran = f"{place}/{before}" if before else "''"
+    told = in_steps(f"OPT=/opt/ffe-edge; remove_old_releases {place}/{installed} {ran}", root)
     assert told.returncode == 0, told.stderr
     return sorted(path.name for path in (root / "opt/ffe-edge/releases").iterdir())
 

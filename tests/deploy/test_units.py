@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,6 +85,32 @@ def test_its_command_is_one_of_ours(name: str) -> None:
     assert program == "/opt/ffe-edge/current/bin/ffe-edge"
     known = typer.main.get_command(app).commands[verb].params  # type: ignore[attr-defined]
     assert {word for word in rest if word.startswith("-")} <= {flag for each in known for flag in each.opts}
+
+
+@pytest.mark.parametrize(
+    ("source", "comes_after", "waits"),
+    [("csi://0", 1.2, True), ("csi://0", None, True), ("/dev/video0", None, False)],
+    ids=["comes-late", "never-comes", "another-camera"],
+)
+def test_a_csi_camera_waits_for_nvidia_s_daemon_and_not_for_ever(
+    tmp_path: Path, source: str, comes_after: float | None, waits: bool
+) -> None:
+    (before,) = re.findall(
+        r"^ExecStartPre=\+(/bin/sh -c '.*')$", (SYSTEMD / "ffe-edge.service").read_text(), re.MULTILINE
+    )
+    place, file = tmp_path / "argus_socket", tmp_path / "ffe.toml"
+    file.write_text(f'#source = "csi://9"\nsource = "{source}"\n')
+    words = shlex.split(before.replace("/tmp/argus_socket", str(place)).replace("/etc/ffe-edge/ffe.toml", str(file)))
+    began = time.monotonic()
+    with subprocess.Popen([word.replace("$$", "$").replace("0.5", "0.1") for word in words]) as process:
+        if comes_after:
+            time.sleep(comes_after)
+            assert process.poll() is None
+            with socket.socket(socket.AF_UNIX) as daemon:
+                daemon.bind(str(place))
+                assert process.wait(10) == 0
+        assert process.wait(10) == 0
+    assert (time.monotonic() - began > 1) == waits
 
 
 @pytest.mark.parametrize("name", UNITS)
