@@ -20,6 +20,7 @@
 #
 # JetPack 6 or later, or a PC: Python 3.10 is the oldest that runs it. Exit code 2: something is missing; it says what.
 set -euo pipefail
+export PATH=$PATH:/usr/sbin:/sbin # su leaves them out
 umask 022 # the services read what is installed; what is secret gets modes of its own
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -154,7 +154,16 @@ def test_ansible_lint_finds_nothing(tmp_path: Path) -> None:
     path = f"{Path(program).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "NO_COLOR": "1", "ANSIBLE_HOME": str(tmp_path)}
     command = [program, "--nocolor", "--offline", "-q"]
-    ran = subprocess.run(command, check=False, cwd=FLEET, env=environment, capture_output=True, text=True, timeout=900)
+    ran = subprocess.run(
+        command,
+        check=False,
+        cwd=FLEET,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
     assert ran.returncode == 0, ran.stdout
 
 
@@ -163,5 +172,7 @@ def test_a_playbook_fits_the_example_of_an_inventory(ansible: Ansible, playbook:
     import subprocess
 
     command = [require("ansible-playbook"), "-i", "inventory.example", playbook, "--syntax-check"]
-    told = subprocess.run(command, check=False, cwd=FLEET, capture_output=True, text=True, timeout=120)
+    told = subprocess.run(
+        command, check=False, cwd=FLEET, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+    )
     assert told.returncode == 0, told.stderr
