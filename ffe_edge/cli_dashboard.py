@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from ffe_edge.cli_terminal import logged, need, stopping_on_signals
+
+if TYPE_CHECKING:
+    from ffe_edge.dashboard.settings import DashboardSettings
 
 
 def dashboard(
@@ -35,6 +38,10 @@ def dashboard(
     config: Annotated[
         Optional[Path], typer.Option("--config", help="TOML file with settings; flags win over it.")
     ] = None,
+    backup: Annotated[
+        Optional[Path],
+        typer.Option("--backup", help="Only copy the SQLite database to this file, while the dashboard runs, and end."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False,
 ) -> None:
     """Show a care home what its devices tell: floor, residents, alerts, handover. Stops at Ctrl-C or SIGTERM.
@@ -47,17 +54,30 @@ def dashboard(
     port, names, secure_cookies; `[home]` name_ja, name_en, time_zone, language; `[retention]` events_days …;
     `[webhook]` url, secret_file, with_names.
 
-    Example: `ffe-edge dashboard --broker mqtt://10.0.0.2:1883 --host 0.0.0.0 --port 8080`
+    Examples: `ffe-edge dashboard --broker mqtt://10.0.0.2:1883 --host 0.0.0.0 --port 8080`,
+    `ffe-edge dashboard --config dashboard.toml --backup copy.sqlite`
     """
     need("fastapi", "dashboard")
     from ffe_edge.dashboard.running import Dashboard
     from ffe_edge.dashboard.settings import load_settings
 
     overrides = {"broker": {"url": broker}, "database": {"url": database}, "web": {"host": host, "port": port}}
-    running = Dashboard(load_settings(config, overrides))
+    settings = load_settings(config, overrides)
+    if backup is not None:
+        _back_up(settings, backup)
+        return
+    running = Dashboard(settings)
     with logged(verbose=verbose), stopping_on_signals(running.stop):
         running.start()
         typer.echo(f"Open {running.url}")
         if running.first_password is not None:
             typer.echo(f"First sign-in: user admin, one-time password {running.first_password}")
         running.wait()
+
+
+def _back_up(settings: DashboardSettings, path: Path) -> None:
+    from ffe_edge.dashboard.backup import back_up
+    from ffe_edge.dashboard.settings import database_url
+
+    size = back_up(database_url(settings.database), path)
+    typer.echo(f"{path}: {size / 1e6:.1f} MB, checked. It holds names and consents: keep it where only you can read it")

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-import shutil
-import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -81,17 +78,3 @@ def test_a_receiver_that_checks_as_it_says_takes_ours_and_no_other() -> None:
         names: dict[str, Any] = {"secret": secret, "body": body, "headers": {"FFE-Time": moment, "FFE-Signature": told}}
         exec("import hmac, time\n" + code, names)
         assert names["genuine"] is is_genuine
-
-
-@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="sqlite3 is not installed: apt-get install sqlite3")
-def test_the_backup_of_sqlite_is_a_copy(tmp_path: Path) -> None:
-    (line,) = re.findall(r"^sqlite3 .*$", TEXT, re.MULTILINE)
-    store, copy = tmp_path / "dashboard.sqlite", tmp_path / "copy.sqlite"
-    with closing(sqlite3.connect(store)) as database:
-        database.execute("CREATE TABLE one AS SELECT 1 AS number")
-        database.commit()
-    command = line.replace("/var/lib/ffe-edge/dashboard.sqlite", str(store))
-    command = command.replace("/var/backups/dashboard.sqlite", str(copy))
-    subprocess.run(["sh", "-c", command], check=True, capture_output=True)
-    with closing(sqlite3.connect(copy)) as database:
-        assert database.execute("SELECT number FROM one").fetchall() == [(1,)]

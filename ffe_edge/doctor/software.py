@@ -21,6 +21,8 @@ from ffe_edge.faces import HAAR_FILE, find_yunet, load_detector
 from ffe_edge.people import open_store, store_path
 from ffe_edge.residents_match import identity_threshold
 
+FETCH = "`ffe-edge models fetch`; for the installed service `sudo ffe-edge-node models fetch`"
+
 
 def check_python() -> Finding:
     """The interpreter."""
@@ -56,10 +58,10 @@ def check_detector(config: Config) -> Finding:
     try:
         path = find_yunet(config.detector.path)
         if path is None:
-            return Finding(name, "warning", "no YuNet file: Haar is used instead", "`ffe-edge models fetch`")
+            return Finding(name, "warning", "no YuNet file: Haar is used instead", FETCH)
         load_detector(config.detector)
     except DetectorError as error:
-        return from_error(name, error, "`ffe-edge models fetch`")
+        return from_error(name, error, FETCH)
     return Finding(name, "ok", f"YuNet, {path}")
 
 

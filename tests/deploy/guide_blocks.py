@@ -57,7 +57,7 @@ RUN_BY: Final[dict[str, dict[str, str]]] = {
         "sudo journalctl": BOOTED,
         "sudo ffe-edge config": BOOTED,
         "sudo install -d": BOOTED,
-        "sudo sqlite3": DATABASE,
+        "sudo ffe-edge dashboard": BOOTED,
         "sudo ffe-edge provision": BOOTED,
         "sudo tee": BOOTED,
         "df": BOOTED,
@@ -70,7 +70,8 @@ RUN_BY: Final[dict[str, dict[str, str]]] = {
         "pip install": DASHBOARD,
         "openssl rand": ALONE,
         "sudo -u postgres createuser": DATABASE,
-        "sqlite3": DATABASE,
+        "sudo ffe-edge dashboard": BOOTED,
+        "pg_dump": DATABASE,
     },
     "home-assistant.md": {
         "sudo ffe-edge provision client": BROKER_ROLE,

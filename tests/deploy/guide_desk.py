@@ -23,7 +23,10 @@ SUDO: Final = """#!/bin/sh
 if [ "$1" = -u ]; then shift 2; fi
 exec "$@"
 """
-PLACES: Final = ("/etc/ffe-edge", "/etc/grafana", "/var/lib", "/var/backups", "/usr/share/bash-completion/completions")
+PLACES: Final = (
+    "/etc/ffe-edge", "/etc/ffe-edge/credentials", "/etc/grafana", "/var/lib", "/var/backups",
+    "/usr/share/bash-completion/completions",
+)  # fmt: skip
 ENDED_BY_TIMEOUT: Final = 124
 SOMETHING_IS_MISSING: Final = 1
 """What ``doctor`` ends with on a machine that lacks something, or is too busy to answer it in time."""

@@ -50,4 +50,4 @@ def test_what_needs_nothing_else_is_typed(block: Block, tmp_path: Path, request:
 def test_the_secret_of_the_webhook_is_long_enough(tmp_path: Path) -> None:
     (block,) = [each for each in commands_of(ALONE, "dashboard.md") if each.text.startswith("openssl")]
     Desk(tmp_path).type_in(block.text)
-    assert len((tmp_path / "etc" / "ffe-edge" / "webhook.secret").read_text().strip()) == 64
+    assert len((tmp_path / "etc" / "ffe-edge" / "credentials" / "webhook.secret").read_text().strip()) == 64

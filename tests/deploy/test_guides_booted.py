@@ -19,10 +19,14 @@ def lines(test: str) -> str:
 @pytest.mark.timeout(1800)
 def test_an_installed_home_is_looked_after_as_the_pages_say(tmp_path: Path) -> None:
     seen = walked(
-        lines(INSTALL) + lines(BOOTED) + "systemctl list-timers --no-pager ffe-certificates.timer >timers\n", tmp_path
+        lines(INSTALL) + lines(BOOTED) + "systemctl list-timers --no-pager 'ffe-*' >timers; ls /var/backups >copies\n",
+        tmp_path,
     )
     assert seen["failed"] == "", seen["log"][-3000:]
     assert "broker connected" in seen["status"]
     assert "ffe-certificates.service" in seen["timers"]
+    assert "ffe-backup.service" in seen["timers"]
+    assert "dashboard.sqlite" in seen["copies"]
+    assert seen["log"].count("MB, checked.") == 2  # what the timer's service says is in the journal
     assert "nothing ends within 30 days" in seen["log"]
     assert "/etc/ffe-edge/ffe.toml: in order" in seen["log"]

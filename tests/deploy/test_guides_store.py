@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import grp
 import os
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -58,16 +57,8 @@ def test_grafana_gets_a_user_that_can_only_look(desk: Desk) -> None:
 
 
 def test_the_database_is_saved_and_opens_again(desk: Desk) -> None:
-    require("sqlite3", "sqlite3")
-    for name in ("ffe-edge", "ffe-dashboard"):
-        (desk.root / "var" / "lib" / name).mkdir()
-        with closing(sqlite3.connect(desk.root / "var" / "lib" / name / "dashboard.sqlite")) as store:
-            store.execute("CREATE TABLE one AS SELECT 1 AS number")
-    (desk.root / "var" / "backups" / "ffe-edge").mkdir()
     for block in commands_of(DATABASE):
         instead = {"--pwprompt ffe": "--pwprompt care", "--owner ffe ffe": "--owner care care"}
-        said = desk.type_in(block.text, {**instead, "--file=/var": f"--file={desk.root}/var"})
-        if "integrity_check" in block.text:
-            assert said.strip().endswith("ok")
+        desk.type_in(block.text, {**instead, "--file=/var": f"--file={desk.root}/var"})
     assert "care" in asked(desk, "SELECT datname FROM pg_database")
     desk.type_in(f"pg_restore --clean --if-exists --dbname=ffe {desk.root}/var/backups/ffe.dump")

@@ -1,0 +1,77 @@
+"""A copy of the dashboard's SQLite database, taken while it runs: one file, whole, that only its user reads."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy.engine import make_url
+
+from ffe_edge.atomic_file import sync_folder, write_new
+from ffe_edge.errors import ConfigError, StoreError
+
+BUSY_SECONDS: Final = 30
+"""So long it waits for a writer that changes the file as a whole."""
+
+
+def back_up(url: str, path: Path) -> int:
+    """Copy what is committed now; the dashboard goes on meanwhile.
+
+    Args:
+        url: of the database, ``sqlite:////path/of/the/file``.
+        path: of the copy; one that is there is replaced when the new one is whole.
+
+    Returns:
+        Its size in bytes.
+
+    Raises:
+        ConfigError: it is PostgreSQL's, which has a program of its own for it.
+        StoreError: there is no such database, it is damaged, or the copy cannot be written.
+    """
+    parts = make_url(url)
+    if parts.get_backend_name() != "sqlite" or not parts.database:
+        raise ConfigError("--backup copies SQLite's file; for PostgreSQL: pg_dump --format=custom --file=FILE NAME")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    try:
+        write_new(temporary, b"")
+        _copy(Path(parts.database).absolute(), temporary)
+        _check(temporary)
+        _make_last(temporary)
+        temporary.replace(path)
+        sync_folder(path.parent)
+        return path.stat().st_size
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"{parts.database}: cannot be copied to {path} ({error})") from error
+    finally:
+        for leftover in temporary.parent.glob(f"{temporary.name}*"):
+            with suppress(OSError):
+                leftover.unlink()
+
+
+def _copy(source: Path, target: Path) -> None:
+    """All pages at once: in steps it would begin again whenever the dashboard writes."""
+    with (
+        closing(sqlite3.connect(f"{source.as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS)) as old,
+        closing(sqlite3.connect(target)) as new,
+    ):
+        old.backup(new)
+        new.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
+
+
+def _check(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as copy:
+        (said,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
+    if said != "ok":
+        raise sqlite3.DatabaseError(f"it is damaged: {said}")
+
+
+def _make_last(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
