@@ -3,8 +3,8 @@
 `python benchmarks/fleet.py` connects nodes that do not exist (MQTT 5, each with its own connection, birth, will, health
 every 30 s, a summary a minute and events of people who change) to one mosquitto and one `ffe-edge dashboard` on the
 loopback: first more and more nodes, then more and more events of all of them, then all lines are cut and come back at
-once. Every event's id is looked for in the store. It stops by itself: after the step in which the 95th percentile of
-the time from an event to the store is over `--limit-seconds`, or at the end of the ramp.
+once; `--pages` are open all the while. Every event's id is looked for in the store. It stops by itself: after the step
+in which the 95th percentile of the time from an event to the store is over `--limit-seconds`, or at the ramp's end.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
+import fleet_pages
 import fleet_servers as servers
 import numpy as np
 from fleet_nodes import Fleet, now_ms
@@ -33,10 +34,13 @@ JOIN_SECONDS: Final = 120.0
 
 
 class Trial:
-    """One broker, one dashboard, one database, one fleet."""
+    """One broker, one dashboard, one database, one fleet, some pages."""
 
-    def __init__(self, fleet: Fleet, watch: Watch, dashboard: servers.Dashboard, programs: Sequence[servers.Program]):
-        self.fleet, self.watch, self.dashboard, self.programs = fleet, watch, dashboard, programs
+    def __init__(
+        self, fleet: Fleet, watch: Watch, dashboard: servers.Dashboard, programs: Sequence[servers.Program],
+        pages: fleet_pages.Pages,
+    ):  # fmt: skip
+        self.fleet, self.watch, self.dashboard, self.programs, self.pages = fleet, watch, dashboard, programs, pages
 
     async def step(self, nodes: int, events_per_minute: float, seconds: float, drain_seconds: float) -> Step:
         """So many nodes, each with so many events a minute, for so long; then wait until all is stored."""
@@ -48,10 +52,11 @@ class Trial:
         await self._settled(drain_seconds)
         first, told, began = now_ms(), len(self.fleet.sent.events), time.monotonic()
         acknowledged, batches = self.fleet.sent.acknowledged, self.dashboard.figures()["batches_total"]
-        before = self._usage()
+        before, heard = self._usage(), self.pages.heard()
         await self.fleet.run(seconds, events_per_minute)
         spent = time.monotonic() - began
         after, now_batches = self._usage(), self.dashboard.figures()["batches_total"]
+        shown = {name: count if name == "open" else (count - heard[name]) for name, count in self.pages.heard().items()}
         taken = self.fleet.sent.acknowledged - acknowledged
         stored_in_time = len(self.watch.stored) - told
         is_stored = await self._settled(drain_seconds)
@@ -68,7 +73,7 @@ class Trial:
             memory_mib={name: after[name].memory_mib for name in after},
             files={name: after[name].files for name in after},
             batches_a_second=(now_batches - batches) / spent,
-            generator_late_seconds=self.fleet.late_seconds, join_seconds=join_seconds,
+            generator_late_seconds=self.fleet.late_seconds, join_seconds=join_seconds, pages=shown,
             is_stored=is_stored, **self._losses(),
         )  # fmt: skip
 
@@ -153,8 +158,11 @@ async def measured(chosen: argparse.Namespace, database: str, code: Path) -> dic
         dashboard = stack.enter_context(servers.dashboard(folder, port, url, code))
         programs.append(dashboard.program)
         watch = stack.enter_context(Watch(url))
+        pages = stack.enter_context(fleet_pages.opened(dashboard.url, dashboard.one_time_password, chosen.pages))
+        if pages.child is not None:
+            programs.append(servers.Program("pages", pages.child.pid))
         fleet = Fleet(port, chosen.sites)
-        trial = Trial(fleet, watch, dashboard, programs)
+        trial = Trial(fleet, watch, dashboard, programs, pages)
         steps: list[Step] = []
         for nodes, events_per_minute in ramp(chosen):
             steps.append(await trial.step(nodes, events_per_minute, chosen.seconds, chosen.drain_seconds))
@@ -186,6 +194,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--database", nargs="+", choices=("sqlite", "postgresql"), default=["sqlite", "postgresql"])
     parser.add_argument("--autosave", choices=tuple(servers.AUTOSAVE), default="seconds", help="when the broker saves")
     parser.add_argument("--code", type=Path, nargs="+", default=[ROOT], help="checkouts of the dashboard, in turns")
+    parser.add_argument("--pages", type=int, default=0, help="floors that are open in somebody's browser")
     parser.add_argument("--no-storm", dest="storm", action="store_false", help="do not cut all lines")
     parser.add_argument("--json", type=Path, help="write all figures here, too")
     parser.add_argument("--quick", action="store_true", help="50 nodes, 15 seconds, SQLite: whether it works")

@@ -11,6 +11,8 @@ BUSY_SHARE: Final = 0.85
 """Of a core: a program that works in one thread and takes more is at its end."""
 LATE_SECONDS: Final = 1.0
 """A generator that is so far behind its own clock did not make the load that was asked for."""
+LOAD: Final = ("generator", "pages")
+"""What asks, and is not asked."""
 HEAD: Final = (
     "nodes", "joined s", "events/s", "stored/s", "messages/s", "p50 ms", "p95 ms", "broker CPU", "MiB", "files",
     "dashboard CPU", "MiB", "database CPU", "lost", "duplicates",
@@ -39,6 +41,8 @@ class Step:
     generator_late_seconds: float
     join_seconds: float
     """From the first connection of the nodes that are new in this step until the births of all are stored."""
+    pages: dict[str, int]
+    """What all open pages got in this step, and how many are open."""
     is_stored: bool
     events_sent: int
     events_stored: int
@@ -78,7 +82,7 @@ def ended_by(step: Step, limit_seconds: float) -> str | None:
     busiest = max((name for name in step.cpu), key=lambda name: step.cpu[name])
     if step.generator_late_seconds >= LATE_SECONDS and busiest == "generator":
         return f"{at}: the generator of the load ended first, {step.generator_late_seconds:.1f} s behind"
-    others = {name: share for name, share in step.cpu.items() if name != "generator"}
+    others = {name: share for name, share in step.cpu.items() if name not in LOAD}
     busiest = max(others, key=lambda name: others[name])
     how = "is at the end of a core" if others[busiest] > BUSY_SHARE else "took most, with no core of its own left"
     return f"{at}: the {busiest} {how} ({others[busiest]:.0%} of a core; p95 {step.delay_p95_seconds:.1f} s)"

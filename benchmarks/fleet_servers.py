@@ -71,6 +71,8 @@ class Dashboard:
 
     program: Program
     url: str
+    one_time_password: str
+    """Of the first user."""
 
     def figures(self) -> dict[str, float]:
         """What it tells Prometheus."""
@@ -111,18 +113,18 @@ def dashboard(folder: Path, broker_port: int, database_url: str, code: Path) -> 
     with (folder / "dashboard.log").open("wb") as log:
         environment = {**os.environ, "PYTHONPATH": str(code), "PYTHONUNBUFFERED": "1"}
         with _child(command, environment, stdout=subprocess.PIPE, stderr=log, cwd=code) as child:
-            yield Dashboard(Program("dashboard", child.pid), _opened(child, folder / "dashboard.log"))
+            yield Dashboard(Program("dashboard", child.pid), *_opened(child, folder / "dashboard.log"))
 
 
-def _opened(child: subprocess.Popen[bytes], log: Path) -> str:
-    """The URL that it says it is open at."""
+def _opened(child: subprocess.Popen[bytes], log: Path) -> tuple[str, str]:
+    """The URL that it says it is open at, and the password that it tells once."""
     deadline = time.monotonic() + START_SECONDS
     said = b""
     while child.stdout is not None and time.monotonic() < deadline and child.poll() is None:
         if select.select([child.stdout], [], [], 1)[0]:
             said += os.read(child.stdout.fileno(), 4096)
-        if (found := re.search(rb"Open (http://\S+)", said)) is not None:
-            return found[1].decode()
+        if (found := re.search(rb"Open (http://\S+)\n.*one-time password (\S+)\n", said)) is not None:
+            return found[1].decode(), found[2].decode()
     raise SystemExit(f"the dashboard does not start: {log.read_text(errors='replace')[-500:]}")
 
 

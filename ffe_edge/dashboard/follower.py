@@ -13,7 +13,8 @@ class Follower:
     """One open page: the messages that wait for it."""
 
     def __init__(self, wake: Callable[[], object]) -> None:
-        self._wake = wake
+        self.wake = wake
+        """There is something to take."""
         self._waiting: deque[tuple[str, str]] = deque()
         self.missed = False
         """It was too slow: what waited was dropped, and it needs a snapshot."""
@@ -25,7 +26,7 @@ class Follower:
             self.missed = True
         if not self.missed:
             self._waiting.append((kind, text))
-        self._wake()
+        self.wake()
 
     def take(self, snapshot: Callable[[], str]) -> list[tuple[str, str]]:
         """All that waits, as (kind, JSON). The caller holds the view's lock."""

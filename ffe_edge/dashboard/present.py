@@ -17,18 +17,24 @@ from ffe_edge.messages import CameraStatus, EmotionCloudEvent, GapCloudEvent, He
 
 HEARD_EVERY_MS: Final = 10_000
 """Where devices show that they live, and no more, pages are told so often at most."""
+UPDATE_SECONDS: Final = 0.25
+"""Between two updates: many devices tell more often than an eye can follow, and each update is the whole moment."""
 
 
 class Present:
     """Thread-safe. Pages ``follow`` it; the writer, the subscriber and the watch tell it."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time, update_seconds: float = UPDATE_SECONDS) -> None:
         """Nothing is known yet.
 
         Args:
             clock: Unix seconds.
+            update_seconds: between two updates at least; what happens in between comes with the next one.
         """
         self._clock = clock
+        self._update_seconds = update_seconds
+        self._updated_at = float("-inf")
+        self._has_news = False
         self._board = Board()
         self._followers: list[Follower] = []
         self._told_ms = 0
@@ -47,6 +53,7 @@ class Present:
     def follow(self, wake: Callable[[], object]) -> Follower:
         """Collect updates from now on; ``wake`` is called from other threads and must not block."""
         with self._mutex:
+            self._update()  # the others' news is in this one's snapshot already
             follower = Follower(wake)
             follower.put("snapshot", self._snapshot_text())
             self._followers.append(follower)
@@ -58,8 +65,13 @@ class Present:
             self._followers.remove(follower)
 
     def take(self, follower: Follower) -> list[tuple[str, str]]:
-        """What happened since the last call, as (kind, JSON); kind is ``snapshot``, ``update`` or ``alert``."""
+        """What happened since the last call, as (kind, JSON); kind is ``snapshot``, ``update`` or ``alert``.
+
+        News that comes sooner after other news than pages are told is given later: ask again.
+        """
         with self._mutex:
+            if time.monotonic() - self._updated_at >= self._update_seconds:
+                self._update()
             return follower.take(self._snapshot_text)
 
     @property
@@ -126,12 +138,24 @@ class Present:
 
     def _tell(self, now_ms: int) -> None:
         self._told_ms = now_ms
-        events = self._board.take_news()
-        if self._followers:
-            update = self._board.present(now_ms) | {"events": events, "outages": self._board.outages()}
-            text = json.dumps(update, allow_nan=False)
-            for follower in self._followers:
-                follower.put("update", text)
+        if not self._followers:
+            self._board.take_news()
+            return
+        self._has_news = True
+        for follower in self._followers:
+            follower.wake()
+
+    def _update(self) -> None:
+        """One for all pages, made once."""
+        if not self._has_news:
+            return
+        self._has_news = False
+        self._updated_at = time.monotonic()
+        update = self._board.present(self._now_ms())
+        update |= {"events": self._board.take_news(), "outages": self._board.outages()}
+        text = json.dumps(update, allow_nan=False)
+        for follower in self._followers:
+            follower.put("update", text)
 
     def _snapshot_text(self) -> str:
         return json.dumps(self._board.snapshot(self._now_ms()), allow_nan=False)

@@ -31,9 +31,9 @@ class Clock:
 class View:
     """The picture, and a way in for whatever a broker might deliver."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, update_seconds: float = 0) -> None:
         self._clock = clock
-        self._present = Present(clock)
+        self._present = Present(clock, update_seconds)
         self.set_broker = self._present.set_broker
         self.snapshot = self._present.snapshot
         self.follow, self.unfollow, self.take = self._present.follow, self._present.unfollow, self._present.take
@@ -235,18 +235,45 @@ def test_a_follower_gets_a_snapshot_then_updates(view: View) -> None:
     follower = view.follow(lambda: woken.append(None))
     view.receive(EMOTION, event("change", "fear", sequence=2))
     (first, snapshot), (second, update) = received(view, follower)
-    assert (first, second, len(woken)) == ("snapshot", "update", 2)
+    assert (first, second, bool(woken)) == ("snapshot", "update", True)
     assert [line["emotion"] for line in snapshot["events"]] == ["joy"]
     assert [line["emotion"] for line in update["events"]] == ["fear"]
     assert received(view, follower) == []
 
 
 def test_a_slow_follower_gets_a_snapshot_instead_of_a_backlog(view: View) -> None:
-    follower = view.follow(lambda: None)
+    slow, quick = view.follow(lambda: None), view.follow(lambda: None)
     for number in range(3 * MAX_WAITING):
         view.receive(EMOTION, event(sequence=number + 1))
-    [(kind, snapshot)] = received(view, follower)
+        assert received(view, quick)
+    [(kind, snapshot)] = received(view, slow)
     assert (kind, snapshot["event_count"]) == ("snapshot", 3 * MAX_WAITING)
+
+
+def test_what_happens_soon_after_other_news_comes_with_the_next_update(clock: Clock) -> None:
+    view = View(clock, update_seconds=0.2)
+    follower = view.follow(lambda: None)
+    view.receive(EMOTION, event("start", "joy", sequence=1))
+    assert [kind for kind, _ in received(view, follower)] == ["snapshot", "update"]
+    for number, emotion in enumerate(("fear", "anger", "sadness"), 2):
+        view.receive(EMOTION, event("change", emotion, sequence=number))
+        assert received(view, follower) == []
+    time.sleep(0.25)
+    [(kind, update)] = received(view, follower)
+    assert (kind, [line["emotion"] for line in update["events"]]) == ("update", ["fear", "anger", "sadness"])
+    assert [person["emotion"] for person in update["people"]] == ["sadness"]
+
+
+def test_a_page_that_opens_between_updates_hears_of_nothing_twice(clock: Clock) -> None:
+    view = View(clock, update_seconds=60)
+    first = view.follow(lambda: None)
+    for number in (1, 2):
+        view.receive(EMOTION, event("change", "fear", sequence=number))
+        view.take(first)
+    second = view.follow(lambda: None)
+    [(_, snapshot)] = received(view, second)
+    assert (len(snapshot["events"]), [kind for kind, _ in received(view, first)]) == (2, ["update"])
+    assert received(view, second) == []
 
 
 def test_a_follower_that_left_is_forgotten(view: View) -> None:
