@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, MutableMapping
-from dataclasses import asdict, replace
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import TypeVar
 
 from ffe_edge.dashboard.lines import Lines
 from ffe_edge.dashboard.outages import Outages
+from ffe_edge.dashboard.picture import JsonObject, Picture
 from ffe_edge.dashboard.records import Camera, Node, Person, Told, moved, told, told_gap, told_lost
 from ffe_edge.messages import CameraStatus, EmotionCloudEvent, GapCloudEvent, Status
 
@@ -25,7 +26,6 @@ CLOCK_SKEW_MS = 2000
 """An event from further ahead than this has a wrong clock: its arrival counts."""
 
 V = TypeVar("V")
-JsonObject = dict[str, Any]
 
 
 class Board:
@@ -170,30 +170,25 @@ class Board:
 
     def snapshot(self, now_ms: int) -> JsonObject:
         """Everything, as a JSON object."""
-        return self.present(now_ms) | {"events": self._lines.told(), "outages": self.outages()}
+        return self.head(now_ms) | self.picture().whole() | {"events": self._lines.told()}
 
     def take_news(self) -> list[JsonObject]:
         """The lines that are new since the last call, as JSON objects."""
         return self._lines.take_news()
 
-    def outages(self) -> list[JsonObject]:
-        """The times of which nothing is known, as JSON objects."""
-        return self._outages.told()
-
-    def present(self, now_ms: int) -> JsonObject:
-        """The moment without its history, as a JSON object."""
+    def head(self, now_ms: int) -> JsonObject:
+        """What every page is told with each news, as a JSON object."""
         return {
             "now_ms": now_ms,
             "broker": {"connected": self._broker_connected, "since_ms": self._broker_since_ms},
             "store": {"available": self._store_is_there, "since_ms": self._store_since_ms},
-            "nodes": [{"name": name} | asdict(node) for name, node in sorted(self._nodes.items())],
-            "cameras": [{"name": name} | asdict(camera) for name, camera in sorted(self._cameras.items())],
-            "people": [
-                asdict(person) | {"certain": self._is_certain(person)}
-                for person in sorted(self._people.values(), key=lambda person: (person.camera, person.track))
-            ],
             "event_count": self.event_count,
         }
+
+    def picture(self) -> Picture:
+        """Nodes, cameras and people of this moment, and the times of which nothing is known."""
+        people = {key: (person, self._is_certain(person)) for key, person in self._people.items()}
+        return Picture(dict(self._nodes), dict(self._cameras), people, self._outages.all())
 
     def _move(self, line: Told, event: EmotionCloudEvent, now_ms: int) -> None:
         key = f"{line.camera}#{event.data.track}"

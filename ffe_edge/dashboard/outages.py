@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import asdict, replace
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
 from ffe_edge.dashboard.records import Outage
 
@@ -27,6 +27,6 @@ class Outages:
         if broken:
             self._outages.append(Outage(place, now_ms, None))
 
-    def told(self) -> list[dict[str, Any]]:
-        """All, oldest first, as JSON objects."""
-        return [asdict(outage) for outage in self._outages]
+    def all(self) -> tuple[Outage, ...]:
+        """All, oldest first."""
+        return tuple(self._outages)

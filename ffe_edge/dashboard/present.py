@@ -9,16 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from ffe_edge.dashboard.arrivals import Arrival, Place
-from ffe_edge.dashboard.board import Board, JsonObject
+from ffe_edge.dashboard.board import Board
 from ffe_edge.dashboard.follower import Follower
 from ffe_edge.dashboard.last_known import LastKnown
+from ffe_edge.dashboard.picture import JsonObject
 from ffe_edge.dashboard.recall import recall
 from ffe_edge.messages import CameraStatus, EmotionCloudEvent, GapCloudEvent, Health, Status
 
 HEARD_EVERY_MS: Final = 10_000
 """Where devices show that they live, and no more, pages are told so often at most."""
 UPDATE_SECONDS: Final = 0.25
-"""Between two updates: many devices tell more often than an eye can follow, and each update is the whole moment."""
+"""Between two updates at least: many devices tell more often than an eye can follow."""
 
 
 class Present:
@@ -36,6 +37,7 @@ class Present:
         self._updated_at = float("-inf")
         self._has_news = False
         self._board = Board()
+        self._shown = self._board.picture()
         self._followers: list[Follower] = []
         self._told_ms = 0
         self._mutex = threading.RLock()
@@ -53,9 +55,9 @@ class Present:
     def follow(self, wake: Callable[[], object]) -> Follower:
         """Collect updates from now on; ``wake`` is called from other threads and must not block."""
         with self._mutex:
-            self._update()  # the others' news is in this one's snapshot already
+            text = self._snapshot_text()
             follower = Follower(wake)
-            follower.put("snapshot", self._snapshot_text())
+            follower.put("snapshot", text)
             self._followers.append(follower)
             return follower
 
@@ -151,13 +153,18 @@ class Present:
             return
         self._has_news = False
         self._updated_at = time.monotonic()
-        update = self._board.present(self._now_ms())
-        update |= {"events": self._board.take_news(), "outages": self._board.outages()}
+        before, self._shown = self._shown, self._board.picture()
+        update = self._board.head(self._now_ms()) | self._shown.since(before) | {"events": self._board.take_news()}
         text = json.dumps(update, allow_nan=False)
         for follower in self._followers:
             follower.put("update", text)
 
     def _snapshot_text(self) -> str:
+        """For one page; what all are told next is what has changed since now."""
+        if self._followers:
+            self._update()
+        else:
+            self._shown = self._board.picture()
         return json.dumps(self._board.snapshot(self._now_ms()), allow_nan=False)
 
     def _now_ms(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from typing import Any
 
@@ -274,6 +275,79 @@ def test_a_page_that_opens_between_updates_hears_of_nothing_twice(clock: Clock) 
     [(_, snapshot)] = received(view, second)
     assert (len(snapshot["events"]), [kind for kind, _ in received(view, first)]) == (2, ["update"])
     assert received(view, second) == []
+
+
+KEYS = {"nodes": "name", "cameras": "name", "people": "person"}
+
+
+class Page:
+    """An open page: takes updates in as stream.js does."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._follower = view.follow(lambda: None)
+        self._state: dict[str, Any] = {}
+
+    def look(self) -> None:
+        for kind, message in received(self._view, self._follower):
+            self._state = message if kind == "snapshot" else {**self._state, **message, **self._merged(message)}
+
+    def _merged(self, update: dict[str, Any]) -> dict[str, Any]:
+        lists = {}
+        for name, key in KEYS.items():
+            entries = {each[key]: each for each in [*self._state[name], *update[name]]}
+            lists[name] = [each for known, each in entries.items() if known not in update["gone"][name]]
+        return lists
+
+    def shown(self) -> dict[str, Any]:
+        return in_order(self._state)
+
+
+def in_order(state: dict[str, Any]) -> dict[str, Any]:
+    shown = {name: state[name] for name in ("broker", "store", "event_count", "outages")}
+    return shown | {name: {each[key]: each for each in state[name]} for name, key in KEYS.items()}
+
+
+def happens(view: View, chance: random.Random, sequence: int) -> None:
+    """Something, to one of four devices or to the broker."""
+    node, number = f"ffe/v1/kiso/edge-{chance.randrange(4)}", chance.randrange(9)
+    if number < 5:
+        change, emotion = chance.choice(["start", "change", "end"]), chance.choice(["joy", "fear"])
+        told = event(change, emotion, sequence=sequence, track=chance.randrange(3))
+        view.receive(f"{node}/camera/hall/emotion", told)
+    elif number < 7:
+        view.receive(f"{node}/status", status(chance.choice(["online", "stopped", "lost"]), f"s{sequence // 30}"))
+    elif number == 7:
+        view.receive(f"{node}/camera/hall/state", camera(chance.choice(["online", "privacy", "stalled"]), ""))
+    else:
+        view.set_broker(chance.random() < 0.7, False)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_page_that_takes_in_every_update_shows_what_a_new_one_does(seed: int, clock: Clock) -> None:
+    view, chance, pages = View(clock), random.Random(seed), []
+    for sequence in range(1, 160):
+        clock.seconds += chance.random()
+        happens(view, chance, sequence)
+        if sequence % 20 == 0:
+            pages.append(Page(view))
+        for page in pages:
+            if chance.random() < 0.5:
+                page.look()
+    for page in pages:
+        page.look()
+        assert page.shown() == in_order(view.snapshot())
+
+
+def test_an_update_says_what_has_changed_and_no_more(view: View) -> None:
+    for name in ("a", "b", "c"):
+        view.receive(f"ffe/v1/kiso/{name}/status", status("online", "s1"))
+    follower = view.follow(lambda: None)
+    view.receive("ffe/v1/kiso/b/status", status("lost", "s1"))
+    _, (_, update) = received(view, follower)
+    assert [node["name"] for node in update["nodes"]] == ["kiso/b"]
+    assert (update["cameras"], update["people"], update["gone"]["nodes"]) == ([], [], [])
+    assert [outage["place"] for outage in update["outages"]] == ["kiso/b"]
 
 
 def test_a_follower_that_left_is_forgotten(view: View) -> None:

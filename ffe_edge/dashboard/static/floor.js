@@ -1,7 +1,7 @@
 // The floor: rooms stand in the page, the stream says who is in them. Strings of the wire go in as text.
 
 import { drawRoom, ages } from "./room.js";
-import { follow, make, say } from "./stream.js";
+import { follow, make, say, take } from "./stream.js";
 
 const place = document.getElementById("floor");
 const words = JSON.parse(place.dataset.words);
@@ -31,7 +31,7 @@ function receive(kind, message) {
     return;
   }
   state.offsetMs = message.now_ms - Date.now();
-  Object.assign(state, message, { known: true });
+  take(state, kind, message).known = true;
   redraw();
 }
 

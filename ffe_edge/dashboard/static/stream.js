@@ -30,6 +30,24 @@ export function follow(receive, lost) {
   setInterval(() => tell(isLost || performance.now() - heard > SILENCE_MS), 1000);
 }
 
+const KEYS = { nodes: "name", cameras: "name", people: "person" };
+
+/** Takes a snapshot, or what an update says to be new, other or gone, into `state`. */
+export function take(state, kind, message) {
+  if (kind === "snapshot") return Object.assign(state, message);
+  const lists = {};
+  for (const [list, key] of Object.entries(KEYS)) {
+    const all = new Map(state[list].map((each) => [each[key], each]));
+    for (const name of message.gone[list]) all.delete(name);
+    for (const each of message[list]) all.set(each[key], each);
+    lists[list] = [...all.values()].sort(inOrder);
+  }
+  return Object.assign(state, message, lists);
+}
+
+const place = (each) => each.camera ?? each.name;
+const inOrder = (a, b) => (place(a) < place(b) ? -1 : place(a) > place(b) ? 1 : (a.track ?? 0) - (b.track ?? 0));
+
 /** `make("p", "soft", "text")`: an element; what is put in is text or elements, never markup. */
 export function make(tag, name, ...children) {
   const made = document.createElement(tag);
