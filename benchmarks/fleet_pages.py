@@ -11,6 +11,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -62,7 +63,10 @@ def opened(url: str, one_time_password: str, number: int) -> Iterator[Pages]:
     try:
         if child.stdin is not None:
             child.stdin.write(_session(url, one_time_password) + "\n")
-        yield Pages(number, child)
+        pages = Pages(number, child)
+        while pages.heard()["snapshots"] < number:
+            time.sleep(0.1)
+        yield pages
     finally:
         child.terminate()
         child.wait(STOP_SECONDS)

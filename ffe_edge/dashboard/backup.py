@@ -29,23 +29,28 @@ def back_up(url: str, path: Path) -> int:
         Its size in bytes.
 
     Raises:
-        ConfigError: it is PostgreSQL's, which has a program of its own for it.
+        ConfigError: it is PostgreSQL's, which has a program of its own for it; or the path is a folder's or its own.
         StoreError: there is no such database, it is damaged, or the copy cannot be written.
     """
     parts = make_url(url)
     if parts.get_backend_name() != "sqlite" or not parts.database:
         raise ConfigError("--backup copies SQLite's file; for PostgreSQL: pg_dump --format=custom --file=FILE NAME")
+    source = Path(parts.database).absolute()
+    if not path.name or path.is_dir():
+        raise ConfigError(f"--backup {path}: is a folder; name the file of the copy")
+    if path.exists() and source.exists() and path.samefile(source):
+        raise ConfigError(f"--backup {path}: is the database itself; name another file")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
         write_new(temporary, b"")
-        _copy(Path(parts.database).absolute(), temporary)
+        _copy(source, temporary)
         _check(temporary)
         _make_last(temporary)
         temporary.replace(path)
         sync_folder(path.parent)
         return path.stat().st_size
     except (OSError, sqlite3.Error) as error:
-        raise StoreError(f"{parts.database}: cannot be copied to {path} ({error})") from error
+        raise StoreError(f"{source}: cannot be copied to {path} ({error})") from error
     finally:
         for leftover in temporary.parent.glob(f"{temporary.name}*"):
             with suppress(OSError):

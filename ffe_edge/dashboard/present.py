@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from ffe_edge import __version__
 from ffe_edge.dashboard.arrivals import Arrival, Place
 from ffe_edge.dashboard.board import Board
 from ffe_edge.dashboard.follower import Follower
@@ -164,8 +165,9 @@ class Present:
         if self._followers:
             self._update()
         else:
-            self._shown = self._board.picture()
-        return json.dumps(self._board.snapshot(self._now_ms()), allow_nan=False)
+            self._shown, self._has_news = self._board.picture(), False
+            self._board.take_news()
+        return json.dumps({"version": __version__} | self._board.snapshot(self._now_ms()), allow_nan=False)
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)

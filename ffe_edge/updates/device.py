@@ -83,7 +83,7 @@ def _ask_daemon(ledger: Ledger) -> None:
         request.unlink(missing_ok=True)
         raise ModelError(f"the daemon did not go back in {DAEMON_SECONDS:g} s; see its log")
     ledger.refresh()
-    if before.target is None and ledger.state.current == before.current:
+    if ledger.state.phase != "rolled-back" and ledger.state.current == before.current:
         raise ModelError(f"the daemon did not go back: {ledger.state.reason or 'see its log'}")
 
 

@@ -212,7 +212,7 @@ class Updater(Background):
         self._going_back.clear()
         with suppress(OSError):
             self._taken_file.write_text(current.sha256 if current else "", encoding="ascii")
-            self._rollback_file.unlink(missing_ok=True)
+        self._remove(self._rollback_file)  # on a full disk, too: or it would be asked for twice
 
     def _resume_request(self) -> None:
         """A daemon that was ended while it went back goes on with that, unless it was done."""

@@ -28,13 +28,14 @@ def url(tmp_path: Path) -> str:
 
 
 def test_a_copy_that_is_taken_while_somebody_writes_opens_and_goes_on(tmp_path: Path, url: str) -> None:
-    path, stop = tmp_path / "copy.sqlite", threading.Event()
+    path, begun, stop = tmp_path / "copy.sqlite", threading.Event(), threading.Event()
 
     def write() -> None:
         with closing(Database(url)) as database:
             for number in range(10_000):
                 with database.writing() as connection:
                     connection.execute(insert(rooms).values(name_ja="", name_en=str(number), floor="", position=number))
+                begun.set()
                 if stop.wait(0.001):
                     return
 
@@ -43,6 +44,7 @@ def test_a_copy_that_is_taken_while_somebody_writes_opens_and_goes_on(tmp_path: 
     writer = threading.Thread(target=write)
     writer.start()
     try:
+        assert begun.wait(30)
         sizes = [back_up(url, path) for _ in range(5)]
     finally:
         stop.set()
@@ -90,3 +92,12 @@ def test_the_command_copies_what_the_settings_name(tmp_path: Path, url: str) -> 
     assert "checked" in told.output
     with closing(sqlite3.connect(tmp_path / "copy.sqlite")) as copy:
         assert copy.execute("SELECT count(*) FROM rooms").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("name", ["dashboard.sqlite", "link.sqlite", "."])
+def test_the_database_itself_is_never_written_over(tmp_path: Path, url: str, name: str) -> None:
+    (tmp_path / "link.sqlite").symlink_to("dashboard.sqlite")
+    before = (tmp_path / "dashboard.sqlite").read_bytes()
+    with pytest.raises(ConfigError, match=r"is the database itself|is a folder"):
+        back_up(url, tmp_path / name)
+    assert (tmp_path / "dashboard.sqlite").read_bytes() == before

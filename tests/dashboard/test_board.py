@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ class View:
         self._present = Present(clock, update_seconds)
         self.set_broker = self._present.set_broker
         self.snapshot = self._present.snapshot
+        self.set_update_seconds = partial(setattr, self._present, "_update_seconds")
         self.follow, self.unfollow, self.take = self._present.follow, self._present.unfollow, self._present.take
 
     @property
@@ -252,14 +254,14 @@ def test_a_slow_follower_gets_a_snapshot_instead_of_a_backlog(view: View) -> Non
 
 
 def test_what_happens_soon_after_other_news_comes_with_the_next_update(clock: Clock) -> None:
-    view = View(clock, update_seconds=0.2)
+    view = View(clock, update_seconds=60)
     follower = view.follow(lambda: None)
     view.receive(EMOTION, event("start", "joy", sequence=1))
     assert [kind for kind, _ in received(view, follower)] == ["snapshot", "update"]
     for number, emotion in enumerate(("fear", "anger", "sadness"), 2):
         view.receive(EMOTION, event("change", emotion, sequence=number))
         assert received(view, follower) == []
-    time.sleep(0.25)
+    view.set_update_seconds(0)
     [(kind, update)] = received(view, follower)
     assert (kind, [line["emotion"] for line in update["events"]]) == ("update", ["fear", "anger", "sadness"])
     assert [person["emotion"] for person in update["people"]] == ["sadness"]
@@ -275,6 +277,19 @@ def test_a_page_that_opens_between_updates_hears_of_nothing_twice(clock: Clock) 
     [(_, snapshot)] = received(view, second)
     assert (len(snapshot["events"]), [kind for kind, _ in received(view, first)]) == (2, ["update"])
     assert received(view, second) == []
+
+
+def test_what_nobody_took_is_in_the_snapshot_of_the_next_page_and_not_told_again(clock: Clock) -> None:
+    view = View(clock, update_seconds=60)
+    first = view.follow(lambda: None)
+    for number in (1, 2):
+        view.receive(EMOTION, event("change", "fear", sequence=number))
+        view.take(first)
+    view.unfollow(first)
+    view.set_update_seconds(0)
+    follower = view.follow(lambda: None)
+    assert [(kind, len(message["events"])) for kind, message in received(view, follower)] == [("snapshot", 2)]
+    assert received(view, follower) == []
 
 
 KEYS = {"nodes": "name", "cameras": "name", "people": "person"}

@@ -15,6 +15,7 @@ from dashboard.payloads import CAMERA, event
 from dashboard.waiting import wait_until
 from dashboard.website import API, PASSWORD, Site
 
+from ffe_edge import __version__
 from ffe_edge.dashboard import users
 from ffe_edge.dashboard.database import Database
 from ffe_edge.dashboard.follower import MAX_WAITING
@@ -72,6 +73,7 @@ def test_it_begins_with_a_picture_and_goes_on_with_news_within_a_second(site: Si
         found = events(answer.iter_lines())
         kind, text = next(found)
         assert (kind, json.loads(text)["people"][0]["emotion"]) == ("snapshot", "joy")
+        assert json.loads(text)["version"] == __version__
         assert next(found) == ("beat", "{}")
         told = time.monotonic()
         site.receive(f"{CAMERA}/emotion", event("change", "fear", sequence=2))

@@ -119,7 +119,22 @@ def test_a_rollback_puts_all_back_to_the_release_before_and_once_more_nothing_fo
             ran = ansible.play("rollback.yml", "-e", '{"fleet_batches": ["100%"]}')
             assert ran.code == 0, ran.output[-3000:]
             assert releases(ansible) == ["1.0"] * 4
-    assert "kiso-01 runs the oldest that it has, releases/1.0, and keeps it" in " ".join(ran.output.split())
+    assert "kiso-01 keeps releases/1.0: it is the oldest that it has" in " ".join(ran.output.split())
+
+
+def test_who_never_ran_the_bad_release_stays_where_it_is_named(ansible: Ansible) -> None:
+    with pages(ansible.folder, {}) as port:
+        devices(ansible, port)
+        for host in HOSTS:
+            place = ansible.root(host) / "opt" / "ffe-edge" / "releases" / "0.9"
+            place.mkdir()
+            (place / ".complete").touch()
+            os.utime(place / ".complete", (0, 0))
+        assert ansible.play("update.yml", "-e", "wanted=2.0", "--limit", "kiso-01").code == 0
+        ran = ansible.play("rollback.yml", "-e", "fleet_bad_release=2.0", "-e", '{"fleet_batches": ["100%"]}')
+        assert ran.code == 0, ran.output[-3000:]
+    assert releases(ansible) == ["1.0"] * 4
+    assert "kiso-02 keeps releases/1.0: it does not run 2.0" in " ".join(ran.output.split())
 
 
 def test_a_rollback_where_there_is_nothing_to_go_back_to_says_so(ansible: Ansible) -> None:

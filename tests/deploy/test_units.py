@@ -88,12 +88,12 @@ def test_its_command_is_one_of_ours(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "comes_after", "waits"),
-    [("csi://0", 1.2, True), ("csi://0", None, True), ("/dev/video0", None, False)],
+    ("source", "comes", "tries"),
+    [("csi://0", True, "999"), ("csi://0", False, "20"), ("/dev/video0", False, "999")],
     ids=["comes-late", "never-comes", "another-camera"],
 )
 def test_a_csi_camera_waits_for_nvidia_s_daemon_and_not_for_ever(
-    tmp_path: Path, source: str, comes_after: float | None, waits: bool
+    tmp_path: Path, source: str, comes: bool, tries: str
 ) -> None:
     (before,) = re.findall(
         r"^ExecStartPre=\+(/bin/sh -c '.*')$", (SYSTEMD / "ffe-edge.service").read_text(), re.MULTILINE
@@ -101,16 +101,14 @@ def test_a_csi_camera_waits_for_nvidia_s_daemon_and_not_for_ever(
     place, file = tmp_path / "argus_socket", tmp_path / "ffe.toml"
     file.write_text(f'#source = "csi://9"\nsource = "{source}"\n')
     words = shlex.split(before.replace("/tmp/argus_socket", str(place)).replace("/etc/ffe-edge/ffe.toml", str(file)))
-    began = time.monotonic()
-    with subprocess.Popen([word.replace("$$", "$").replace("0.5", "0.1") for word in words]) as process:
-        if comes_after:
-            time.sleep(comes_after)
+    words = [word.replace("$$", "$").replace("0.5", "0.1").replace("= 20 ]", f"= {tries} ]") for word in words]
+    with subprocess.Popen(words) as process:
+        if comes:
+            time.sleep(0.5)
             assert process.poll() is None
             with socket.socket(socket.AF_UNIX) as daemon:
                 daemon.bind(str(place))
-                assert process.wait(10) == 0
-        assert process.wait(10) == 0
-    assert (time.monotonic() - began > 1) == waits
+        assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize("name", UNITS)

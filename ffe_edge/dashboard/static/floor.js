@@ -30,6 +30,8 @@ function receive(kind, message) {
     countAlerts().catch(() => console.info("open alerts could not be counted; they are at the next news"));
     return;
   }
+  // a page that stays open for months outlives the program that made it
+  if (kind === "snapshot" && state.version && message.version !== state.version) return location.reload();
   state.offsetMs = message.now_ms - Date.now();
   take(state, kind, message).known = true;
   redraw();

@@ -48,8 +48,8 @@ class EventStream(StreamingResponse):
 def stream(request: Request, session: SignedIn, _user: Carer) -> Response:
     """Server-sent events: ``snapshot`` (all there is), ``update``, ``beat`` every 5 s, ``signed-out`` at the end.
 
-    An update has the nodes, cameras and people that are new or other since the one before; ``gone`` names those that are
-    no more.
+    An update has the nodes, cameras and people that are new or other since the one before; ``gone`` names those that
+    are no more.
     """
     parts = parts_of(request)
     if parts.present.followers >= MAX_FOLLOWERS:
