@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 
@@ -11,7 +12,7 @@ from dashboard.payloads import camera, status
 from dashboard.stage import Stage, set_up
 from dashboard.website import PASSWORD
 from e2e.mosquitto import wait_for
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 pytestmark = pytest.mark.slow
 XSS = "<img src=x onerror=document.title='hacked'>"
@@ -217,3 +218,25 @@ def test_the_handover_prints_on_a4(stage: Stage) -> None:
         paper = seat.page.pdf(path=SCREENS / "handover.pdf", prefer_css_page_size=True)
         assert paper.startswith(b"%PDF")
         assert b"/MediaBox [0 0 594.95996 841.91998]" in paper or b"/MediaBox [0 0 595" in paper
+
+
+def test_a_page_that_outlives_the_program_that_made_it_loads_itself_anew(stage: Stage) -> None:
+    with stage.seat("carer") as seat:
+        snapshot = stage.present.snapshot()
+        versions = iter(["1.0", "1.0", "2.0"])
+
+        def told(route: Route) -> None:
+            version = next(versions, None)
+            if version is None:  # the page that was loaded anew hears the real program
+                route.continue_()
+                return
+            text = json.dumps({"version": version} | snapshot)
+            route.fulfill(content_type="text/event-stream", body=f"retry: 200\nevent: snapshot\ndata: {text}\n\n")
+
+        seat.page.route("**/api/v1/stream", told)
+        with seat.page.expect_navigation():  # ours, to hear the first
+            seat.go("/")
+        with seat.page.expect_navigation():  # its own, at 2.0
+            pass
+        assert next(versions, None) is None
+        seat.shows(room("談話室"), "だれも映っていません")
