@@ -41,14 +41,15 @@ def test_what_a_running_daemon_tells(tmp_path: Path) -> None:
     require("mosquitto_sub", "mosquitto-clients")
     clip = write_busy_clip(tmp_path / "clip.avi", seconds=240)
     (tmp_path / "broker").mkdir()
-    with Mosquitto(tmp_path / "broker") as broker, Daemon(tmp_path, broker.url) as daemon:
+    with Mosquitto(tmp_path / "broker") as broker:
+        daemon = Daemon(tmp_path, broker.url)
         daemon.configure(f'source = "{clip}"\nrealtime = true')
-        daemon.start()
-        assert wait_for(lambda: "broker: connected" in daemon.get("/readyz"), 120)
-        assert wait_for(lambda: "online" in daemon.get("/readyz"), 120)
-        desk = Desk(tmp_path / "desk")
-        instead = {"9464": str(daemon.port), "-h 127.0.0.1": f"-h 127.0.0.1 -p {broker.port}"}
-        said = "".join(desk.type_in(block.text, instead) for block in commands_of(DAEMON))
+        with daemon:
+            assert wait_for(lambda: "broker: connected" in daemon.get("/readyz"), 120)
+            assert wait_for(lambda: "online" in daemon.get("/readyz"), 120)
+            desk = Desk(tmp_path / "desk")
+            instead = {"9464": str(daemon.port), "-h 127.0.0.1": f"-h 127.0.0.1 -p {broker.port}"}
+            said = "".join(desk.type_in(block.text, instead) for block in commands_of(DAEMON))
     assert "ok\n" in said
     assert "ffe_outbox_entries 0" in said
     assert '"name": "camera emotion"' in said
