@@ -71,10 +71,12 @@ test-deploy: install-deploy packages packages-deploy
 faults: install-dev packages
 	@$(RUN) pytest tests/e2e -m faults --fault-table tests/e2e/README.md $(ARGS)
 
+# The types of the last numpy for Python 3.10 are others than those of today's.
 check: install-dev
 	@$(RUN) ruff check --output-format=concise
 	@$(RUN) ruff format --check
-	@$(RUN) mypy
+	@if $(VENV)/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then $(RUN) mypy; \
+	  else echo 'mypy: not run, types are checked on Python 3.11 or newer'; fi
 
 # Its last line says which figures are those of the shipped file. SHIP=yes puts it there; PREVIOUS=old.onnx tells its gain.
 model: install-dev
