@@ -58,6 +58,7 @@ RUN_BY: Final[dict[str, dict[str, str]]] = {
         "sudo ffe-edge config": BOOTED,
         "sudo install -d": BOOTED,
         "sudo ffe-edge dashboard": BOOTED,
+        "sudo systemctl stop": BOOTED,
         "sudo ffe-edge provision": BOOTED,
         "sudo tee": BOOTED,
         "df": BOOTED,
