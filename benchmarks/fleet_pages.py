@@ -39,7 +39,6 @@ class Heard:
 class Pages:
     """So many open pages."""
 
-    number: int
     child: subprocess.Popen[str] | None
 
     def heard(self) -> dict[str, int]:
@@ -56,14 +55,14 @@ class Pages:
 def opened(url: str, one_time_password: str, number: int) -> Iterator[Pages]:
     """Sign in as the first user and open so many pages."""
     if not number:
-        yield Pages(0, None)
+        yield Pages(None)
         return
     command = [sys.executable, str(Path(__file__)), url, str(number)]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         if child.stdin is not None:
             child.stdin.write(_session(url, one_time_password) + "\n")
-        pages = Pages(number, child)
+        pages = Pages(child)
         while pages.heard()["snapshots"] < number:
             time.sleep(0.1)
         yield pages

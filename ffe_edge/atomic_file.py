@@ -18,7 +18,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         StoreError: it cannot be written; the old one is untouched.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    temporary = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_new(temporary, data)
@@ -31,6 +31,11 @@ def write_atomically(path: Path, data: bytes) -> None:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def temporary_beside(path: Path) -> Path:
+    """A name that nobody else takes, in the same folder: what is written there can be renamed to ``path``."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
 
 
 def write_new(path: Path, data: bytes) -> None:

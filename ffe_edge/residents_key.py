@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from ffe_edge.atomic_file import sync_folder, write_new
+from ffe_edge.atomic_file import sync_folder, temporary_beside, write_new
 from ffe_edge.config_people import RESIDENTS_KEY, ResidentSettings, residents_credential
 from ffe_edge.errors import StoreError
 
@@ -54,7 +54,7 @@ def create_key(path: Path) -> bytes:
     Raises:
         StoreError: it cannot be written, or cannot be used.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    temporary = temporary_beside(path)
     try:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

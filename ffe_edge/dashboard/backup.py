@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Final
 
 from sqlalchemy.engine import make_url
 
-from ffe_edge.atomic_file import sync_folder, write_new
+from ffe_edge.atomic_file import sync_folder, temporary_beside, write_new
 from ffe_edge.errors import ConfigError, StoreError
 
 BUSY_SECONDS: Final = 30
@@ -40,12 +38,11 @@ def back_up(url: str, path: Path) -> int:
         raise ConfigError(f"--backup {path}: is a folder; name the file of the copy")
     if path.exists() and source.exists() and path.samefile(source):
         raise ConfigError(f"--backup {path}: is the database itself; name another file")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    temporary = temporary_beside(path)
     try:
         write_new(temporary, b"")
         _copy(source, temporary)
         _check(temporary)
-        _make_last(temporary)
         temporary.replace(path)
         sync_folder(path.parent)
         return path.stat().st_size
@@ -72,11 +69,3 @@ def _check(path: Path) -> None:
         (said,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
     if said != "ok":
         raise sqlite3.DatabaseError(f"it is damaged: {said}")
-
-
-def _make_last(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

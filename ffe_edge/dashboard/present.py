@@ -34,7 +34,7 @@ class Present:
             update_seconds: between two updates at least; what happens in between comes with the next one.
         """
         self._clock = clock
-        self._update_seconds = update_seconds
+        self.update_seconds = update_seconds
         self._updated_at = float("-inf")
         self._has_news = False
         self._board = Board()
@@ -73,7 +73,7 @@ class Present:
         News that comes sooner after other news than pages are told is given later: ask again.
         """
         with self._mutex:
-            if time.monotonic() - self._updated_at >= self._update_seconds:
+            if time.monotonic() - self._updated_at >= self.update_seconds:
                 self._update()
             return follower.take(self._snapshot_text)
 

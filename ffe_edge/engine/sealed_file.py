@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ffe_edge.atomic_file import sync_folder
+from ffe_edge.atomic_file import sync_folder, temporary_beside
 from ffe_edge.config import default_state_dir
 from ffe_edge.errors import ModelError
 
@@ -65,7 +65,7 @@ def write_sealed(path: Path, data: bytes, facts: Mapping[str, Any], state_dir: P
     unsealed = Sidecar(facts, hashlib.sha256(data).hexdigest(), len(data), "")
     sidecar = Sidecar(unsealed.facts, unsealed.sha256, unsealed.size_bytes, unsealed.sealed(secret).hex())
     text = json.dumps({"version": VERSION, **_fields(sidecar)}, sort_keys=True, indent=1)
-    pairs = [(_temporary(target), target) for target in (path, sidecar_path(path))]
+    pairs = [(temporary_beside(target), target) for target in (path, sidecar_path(path))]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for (temporary, _), content in zip(pairs, (data, text.encode()), strict=True):
@@ -158,10 +158,6 @@ def _read(path: Path, limit: int) -> bytes:
         return file.read(limit + 1)
 
 
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
-
-
 def _write(path: Path, data: bytes, mode: int = 0o644) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as file:
@@ -190,7 +186,7 @@ def _secret(state_dir: Path | None, *, create: bool) -> bytes:
 def _create_secret(path: Path) -> None:
     """Two programs that start at once end up with the same one: the first link wins."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = _temporary(path)
+    temporary = temporary_beside(path)
     _write(temporary, secrets.token_bytes(SECRET_BYTES), 0o600)
     try:
         with suppress(FileExistsError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import secrets
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from ffe_edge.atomic_file import sync_folder, write_new
+from ffe_edge.atomic_file import sync_folder, temporary_beside, write_new
 from ffe_edge.errors import ConfigError, StoreError
 from ffe_edge.provision import certificates
 from ffe_edge.provision.acl import access_rules
@@ -119,7 +118,7 @@ def _differs(path: Path, data: bytes, owner: tuple[int, int]) -> bool:
 
 
 def _replace(path: Path, data: bytes, owner: tuple[int, int]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    temporary = temporary_beside(path)
     try:
         write_new(temporary, data)
         os.chown(temporary, *owner)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import secrets
 import shutil
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -14,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ffe_edge.atomic_file import PRIVATE_MODE, sync_folder, write_new
+from ffe_edge.atomic_file import PRIVATE_MODE, sync_folder, temporary_beside, write_new
 from ffe_edge.errors import StoreError
 from ffe_edge.provision.names import Role
 from ffe_edge.provision.register import Member, Register
@@ -88,7 +86,7 @@ def staged(path: Path, files: Files) -> Iterator[None]:
     Raises:
         StoreError: something of that name is there, or it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    temporary = temporary_beside(path)
     try:
         refuse_existing(path)
         _write(temporary, files, is_tar=path.suffix == ".tar")

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,16 @@ def require(program: str) -> str:
     if found is None:
         pytest.skip(f"{program} is not installed: pip install 'ffe-edge[deploy]'")
     return found
+
+
+def unattended(
+    command: Sequence[str], environment: Mapping[str, str] = os.environ, folder: Path = FLEET
+) -> subprocess.CompletedProcess[str]:
+    """Run to the end without a terminal: Ansible refuses a standard input that does not block."""
+    return subprocess.run(
+        command, check=False, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=900,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,16 +88,7 @@ class Ansible:
         environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCAL_TEMP": str(self.folder / "tmp"),
                        "ANSIBLE_REMOTE_TEMP": str(self.folder / "tmp"), "ANSIBLE_HOME": str(self.folder / "home"),
                        "LC_ALL": "C.UTF-8", **more}  # fmt: skip
-        told = subprocess.run(
-            command,
-            check=False,
-            cwd=FLEET,
-            env=environment,
-            stdin=subprocess.DEVNULL,  # Ansible refuses one that does not block
-            capture_output=True,
-            text=True,
-            timeout=900,
-        )
+        told = unattended(command, environment)
         return Ran(told.returncode, told.stdout + told.stderr)
 
 

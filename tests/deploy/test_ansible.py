@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from deploy.fleet_ansible import FLEET, PASSWORDS, Ansible, Ran, require, two_homes
+from deploy.fleet_ansible import FLEET, PASSWORDS, Ansible, Ran, require, two_homes, unattended
 
 from ffe_edge.config import load_config
 from ffe_edge.dashboard.settings import load_settings
@@ -148,31 +148,17 @@ def test_a_wrong_variable_is_refused_before_anything_is_replaced(
 
 def test_ansible_lint_finds_nothing(tmp_path: Path) -> None:
     import os
-    import subprocess
 
     program = require("ansible-lint")
     path = f"{Path(program).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "NO_COLOR": "1", "ANSIBLE_HOME": str(tmp_path)}
     command = [program, "--nocolor", "--offline", "-q"]
-    ran = subprocess.run(
-        command,
-        check=False,
-        cwd=FLEET,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
+    ran = unattended(command, environment)
     assert ran.returncode == 0, ran.stdout
 
 
 @pytest.mark.parametrize("playbook", ["site.yml", "update.yml", "rollback.yml"])
 def test_a_playbook_fits_the_example_of_an_inventory(ansible: Ansible, playbook: str) -> None:
-    import subprocess
-
     command = [require("ansible-playbook"), "-i", "inventory.example", playbook, "--syntax-check"]
-    told = subprocess.run(
-        command, check=False, cwd=FLEET, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
-    )
+    told = unattended(command)
     assert told.returncode == 0, told.stderr

@@ -6,12 +6,11 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from deploy.fleet_ansible import EVERYWHERE, FLEET, require
+from deploy.fleet_ansible import EVERYWHERE, FLEET, require, unattended
 
 ROOT = FLEET.parents[1]
 TEXT = (ROOT / "docs" / "fleet.md").read_text(encoding="utf-8")
@@ -38,16 +37,7 @@ def shell(commands: str, folder: Path) -> None:
         "LC_ALL": "C.UTF-8",
     }
     command = ["bash", "-euo", "pipefail", "-c", commands]
-    told = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,  # Ansible refuses one that does not block
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
+    told = unattended(command, environment, folder)
     assert told.returncode == 0, (told.stdout + told.stderr)[-3000:]
 
 
